@@ -1,0 +1,101 @@
+"""What may pass is tried again; what will not pass is not.
+
+Only `EngineUnavailable` is retried: a lost connection, a time-out, a server that is overloaded or
+restarting. Refusals, prompts that are too long and wrong configuration come back at once.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from cogitate.errors import ConfigError, EngineUnavailable
+from cogitate.inference.completion import Completion, Score
+from cogitate.inference.engine import Engine, EngineInfo
+from cogitate.inference.request import Request
+
+__all__ = ["Retry"]
+
+_Answer = TypeVar("_Answer")
+
+
+class Retry:
+    """An engine that asks again after an `EngineUnavailable`.
+
+    The wait doubles from half a second up to 20 s, with up to a second of jitter; where the server
+    said how long to wait, that is kept to instead, up to `longest` seconds, with a tenth of jitter.
+    `stamina.set_active(False)` switches retries off, and `stamina.set_testing` the waiting.
+
+    Args:
+        engine: What to ask.
+        attempts: The most calls for one request, the first included; 1 means no retry.
+        seconds: No new attempt is planned once this much time has passed.
+        longest: The longest wait, in seconds, that a server can ask for.
+    """
+
+    def __init__(
+        self, engine: Engine, *, attempts: int = 8, seconds: float = 120.0, longest: float = 60.0
+    ) -> None:
+        if attempts < 1:
+            raise ConfigError(f"attempts={attempts}: give at least 1, which means no retry")
+        if not seconds > 0 or not longest > 0:
+            raise ConfigError(f"seconds={seconds}, longest={longest}: give numbers above 0")
+        self._engine = engine
+        self._attempts = attempts
+        self._seconds = seconds
+        self._longest = longest
+
+    @property
+    def info(self) -> EngineInfo:
+        """That of the engine."""
+        return self._engine.info
+
+    def count(self, request: Request) -> int | None:
+        """The engine's count."""
+        return self._engine.count(request)
+
+    async def complete(self, request: Request) -> list[Completion]:
+        """Sample; again, while the engine is unavailable."""
+        try:
+            return await self._engine.complete(request)
+        except EngineUnavailable as error:
+            failure = error
+        return await self._again(lambda: self._engine.complete(request), failure)
+
+    async def score(self, request: Request, texts: Sequence[str]) -> list[Score]:
+        """Score; again, while the engine is unavailable."""
+        try:
+            return await self._engine.score(request, texts)
+        except EngineUnavailable as error:
+            failure = error
+        return await self._again(lambda: self._engine.score(request, texts), failure)
+
+    async def _again(
+        self, call: Callable[[], Awaitable[_Answer]], failure: EngineUnavailable
+    ) -> _Answer:
+        import stamina  # here, because a run in which nothing fails has no use for it
+
+        first: EngineUnavailable | None = failure
+        async for attempt in stamina.retry_context(
+            on=self._wait,
+            attempts=self._attempts,
+            timeout=self._seconds,
+            wait_initial=0.5,
+            wait_max=20,
+        ):
+            with attempt:
+                if first is not None:
+                    error, first = first, None
+                    raise error
+                return await call()
+        raise failure  # unreachable: the last attempt returns or raises
+
+    def _wait(self, error: Exception) -> bool | float:
+        if not isinstance(error, EngineUnavailable):
+            return False
+        if error.retry_after is None:
+            return True
+        return min(max(error.retry_after, 0.0), self._longest) * random.uniform(1.0, 1.1)
+
+    async def close(self) -> None:
+        """Close the engine."""
+        await self._engine.close()
