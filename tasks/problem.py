@@ -29,7 +29,7 @@ class Problem(BaseModel):
     reference: str | None = None
     """The right answer, where one is known. Only graders read it, never an agent."""
     kind: str = "auto"
-    """How answers are graded and compared: a name of `cogitate.tasks.graders`."""
+    """How answers are graded and compared: a kind that `cogitate.tasks.grader_for` knows."""
     metadata: Mapping[str, JsonValue] = Field(default_factory=dict)
     """What the grader needs besides; never shown to an agent."""
 
@@ -64,12 +64,19 @@ class ProblemSet(Sequence[Problem]):
         name: As it was asked for; reports show it.
         problems: In order; ids must be unique.
         examples: Worked examples. None of them may be one of the problems.
+        dropped: How many problems the loader left out because their prompt was already there.
     """
 
     def __init__(
-        self, name: str, problems: Sequence[Problem], *, examples: Sequence[Example] = ()
+        self,
+        name: str,
+        problems: Sequence[Problem],
+        *,
+        examples: Sequence[Example] = (),
+        dropped: int = 0,
     ) -> None:
         self.name = name
+        self.dropped = dropped
         self.examples = tuple(examples)
         self._problems = tuple(problems)
         seen: set[str] = set()
@@ -94,7 +101,9 @@ class ProblemSet(Sequence[Problem]):
     def __getitem__(self, index: slice) -> "ProblemSet": ...
     def __getitem__(self, index: int | slice) -> "Problem | ProblemSet":
         if isinstance(index, slice):
-            return ProblemSet(self.name, self._problems[index], examples=self.examples)
+            return ProblemSet(
+                self.name, self._problems[index], examples=self.examples, dropped=self.dropped
+            )
         return self._problems[index]
 
     def __repr__(self) -> str:

@@ -1,0 +1,20 @@
+"""Programmatic graders: nothing here asks a model, and nothing here runs an answer."""
+
+from cogitate.tasks.graders.by_kind import AutoGrader, grader_for, kind_of
+from cogitate.tasks.graders.exact import ChoiceGrader, ExactGrader, NumericGrader, SortingGrader
+from cogitate.tasks.graders.game24 import Game24Grader
+from cogitate.tasks.graders.math import MathGrader
+from cogitate.tasks.graders.reasoning_gym import ReasoningGymGrader
+
+__all__ = [
+    "AutoGrader",
+    "ChoiceGrader",
+    "ExactGrader",
+    "Game24Grader",
+    "MathGrader",
+    "NumericGrader",
+    "ReasoningGymGrader",
+    "SortingGrader",
+    "grader_for",
+    "kind_of",
+]

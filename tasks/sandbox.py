@@ -1,0 +1,219 @@
+"""The child process that runs others' code on model text: a script that imports nothing of ours.
+
+`python sandbox.py JOB.py` loads one job file (its `warm_up()` imports what it needs, its
+`run(payload)` returns JSON), says that it is ready, and then forks itself once per request: the
+fork answers and ends, or is killed at its limit. So a request costs a fork and not a start of
+Python, it is killed without any loss, and no request can see or change another.
+
+The first line on stdin is the parent's `sys.path`; each further line is a request
+`{"id": 1, "limit": 5.0, "payload": …}`; each line on stdout is a reply `{"id": 1, "ok": …}` or
+`{"id": 1, "error": "…"}`. When stdin ends, all ends: an orphan cannot live on.
+
+What a fork cannot do: use more than its limit of time (SIGKILL) or 1 GiB more memory than it
+started with, write to a file (a size limit of zero, held by the kernel), start a process as an
+ordinary user (also held by the kernel), or reply with more than 16 MiB. An audit hook also
+refuses opening for writing, changing the file system, processes, signals, sockets and ctypes; it
+stops code that was let in by mistake, but is no wall against code written to break CPython itself.
+Therefore no text of a model may reach an `eval` here at all: the jobs see to that first.
+"""
+
+import contextlib
+import gc
+import importlib.util
+import json
+import os
+import resource
+import selectors
+import signal
+import sys
+import time
+
+MAX_REPLY = 16 << 20
+MAX_FORKS = 8
+EXTRA_MEMORY = 1 << 30
+
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_REFUSED = (
+    "ctypes.", "fcntl.", "ftplib.", "http.", "imaplib.", "msvcrt.", "nntplib.", "os.chflags",
+    "os.chmod", "os.chown", "os.exec", "os.fork", "os.forkpty", "os.kill", "os.killpg", "os.link",
+    "os.lockf", "os.mkdir", "os.posix_spawn", "os.putenv", "os.remove", "os.removexattr",
+    "os.rename", "os.rmdir", "os.setxattr", "os.spawn", "os.startfile", "os.symlink", "os.system",
+    "os.truncate", "os.unsetenv", "os.utime", "poplib.", "pty.", "resource.", "shutil.",
+    "signal.pthread_kill", "smtplib.", "socket.", "sqlite3.", "subprocess.", "syslog.",
+    "tempfile.", "urllib.", "webbrowser.",
+)  # fmt: skip
+
+
+def confine() -> None:
+    """Give up, in this process and for good, all that a grader does not need."""
+    used = 0
+    with contextlib.suppress(OSError), open("/proc/self/statm") as statm:
+        used = int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    if used:
+        resource.setrlimit(resource.RLIMIT_AS, (used + EXTRA_MEMORY, used + EXTRA_MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.addaudithook(refuse)
+
+
+def refuse(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse an event that a grader has no need of; an audit hook."""
+    if event == "open":
+        mode, flags = arguments[1], arguments[2]
+        writes = isinstance(flags, int) and flags & _WRITES
+        if writes or (isinstance(mode, str) and set(mode) & set("wax+")):
+            raise PermissionError("a grader may not write to a file")
+    elif event.startswith(_REFUSED):
+        raise PermissionError(f"a grader may not use {event}")
+
+
+class Fork:
+    """One request that is being answered: its process, its reply so far, and its last moment."""
+
+    def __init__(self, request: dict[str, object], run: object, inherited: list[int]) -> None:
+        self.id = request["id"]
+        self.limit = float(str(request["limit"]))
+        self.reply = b""
+        self.pipe, writing = os.pipe()
+        self.deadline = time.monotonic() + self.limit
+        self.pid = os.fork()
+        if self.pid == 0:
+            answer(request["payload"], run, writing, [*inherited, self.pipe])
+        os.close(writing)
+
+    def read(self) -> bool:
+        """Take what has come; return whether that was all."""
+        part = os.read(self.pipe, 1 << 20)
+        self.reply += part
+        return not part or len(self.reply) > MAX_REPLY
+
+    def end(self, error: str | None) -> dict[str, object]:
+        """Kill the process, if it still lives, and return the reply."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.close(self.pipe)
+        os.waitpid(self.pid, 0)
+        if error is None:
+            with contextlib.suppress(ValueError, RecursionError):
+                reply = json.loads(self.reply)
+                if isinstance(reply, dict) and reply.keys() in ({"ok"}, {"error"}):
+                    return {"id": self.id, **reply}
+            error = "the process that graded it died: it took too much memory, or crashed"
+        return {"id": self.id, "error": error}
+
+
+def answer(payload: object, run: object, writing: int, inherited: list[int]) -> None:
+    """Answer one request inside the fork, and never return."""
+    try:
+        for descriptor in inherited:
+            os.close(descriptor)
+        confine()
+        assert callable(run)
+        reply = {"ok": run(payload)}
+    except MemoryError:
+        reply = {"error": "it took too much memory"}
+    except BaseException as error:
+        reply = {"error": f"{type(error).__name__}: {str(error)[:200]}"}
+    try:
+        data = json.dumps(reply).encode()
+        while data:
+            data = data[os.write(writing, data) :]
+    finally:
+        os._exit(0)
+
+
+class Server:
+    """Reads requests, keeps at most `MAX_FORKS` forks alive, and ends each at its limit."""
+
+    def __init__(self, run: object, requests: int, replies: int) -> None:
+        self.run = run
+        self.requests = requests
+        self.replies = replies
+        self.selector = selectors.DefaultSelector()
+        self.forks: set[Fork] = set()
+        self.waiting: list[dict[str, object]] = []
+        self.unread = b""
+        self.selector.register(requests, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        """Answer requests until stdin ends."""
+        while True:
+            soonest = min((fork.deadline for fork in self.forks), default=None)
+            wait = None if soonest is None else max(0.0, soonest - time.monotonic())
+            for key, _ in self.selector.select(wait):
+                if isinstance(key.data, Fork):
+                    if key.data.read():
+                        self.finish(key.data, None)
+                elif not self.take():
+                    return
+            now = time.monotonic()
+            for fork in [fork for fork in self.forks if fork.deadline <= now]:
+                self.finish(fork, f"no result within {fork.limit:g} s")
+            while self.waiting and len(self.forks) < MAX_FORKS:
+                self.start(self.waiting.pop(0))
+
+    def take(self) -> bool:
+        """Read requests; return False at the end of stdin."""
+        part = os.read(self.requests, 1 << 20)
+        *lines, self.unread = (self.unread + part).split(b"\n")
+        self.waiting += [json.loads(line) for line in lines]
+        return bool(part)
+
+    def start(self, request: dict[str, object]) -> None:
+        """Fork for a request."""
+        inherited = [self.requests, self.replies, *(fork.pipe for fork in self.forks)]
+        fork = Fork(request, self.run, inherited)
+        self.forks.add(fork)
+        self.selector.register(fork.pipe, selectors.EVENT_READ, fork)
+
+    def finish(self, fork: Fork, error: str | None) -> None:
+        """End a fork and send its reply."""
+        self.selector.unregister(fork.pipe)
+        self.forks.discard(fork)
+        self.send(fork.end(error))
+
+    def send(self, reply: dict[str, object]) -> None:
+        """Write one reply, wholly."""
+        data = json.dumps(reply).encode() + b"\n"
+        while data:
+            data = data[os.write(self.replies, data) :]
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        for fork in self.forks:
+            fork.end("the parent ended")
+
+
+def main() -> None:
+    """Load the job, say so, and serve."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    requests, replies = os.dup(0), os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    first = b""
+    while not first.endswith(b"\n"):
+        first += os.read(requests, 1)
+    sys.path[:] = json.loads(first)
+    spec = importlib.util.spec_from_file_location("job", sys.argv[1])
+    assert spec is not None and spec.loader is not None
+    job = importlib.util.module_from_spec(spec)
+    server = Server(None, requests, replies)
+    try:
+        spec.loader.exec_module(job)
+        job.warm_up()
+    except BaseException as error:
+        server.send({"ready": False, "error": f"{type(error).__name__}: {error}"})
+        return
+    server.run = job.run
+    gc.collect()
+    gc.freeze()
+    server.send({"ready": True})
+    try:
+        server.serve()
+    finally:
+        server.close()
+
+
+if __name__ == "__main__":
+    main()

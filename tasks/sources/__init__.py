@@ -1,0 +1,1 @@
+"""Where problems come from: one module per source, gathered by `cogitate.tasks.load`."""
