@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-import cogitate
-
 FRONT_DOOR = Path(__file__).parents[1] / "src" / "cogitate"
 LAYERS = ["errors", "inference", "tasks", "agents", "graphs", "memory", "training", "front door"]
 MODULES = {
@@ -20,44 +18,6 @@ MODULES = {
     for folder in [FRONT_DOOR, *(FRONT_DOOR / layer for layer in LAYERS)]
     for path in (folder.glob("*.py") if folder == FRONT_DOOR else folder.rglob("*.py"))
 }
-PUBLIC = [
-    "Agent",
-    "BestOfN",
-    "Budget",
-    "BudgetExhausted",
-    "ChainOfThought",
-    "CogitateError",
-    "ConfigError",
-    "Critic",
-    "DataError",
-    "Deliberation",
-    "Direct",
-    "EngineError",
-    "GenerateCritiqueRefine",
-    "Generator",
-    "GraderError",
-    "Refiner",
-    "Report",
-    "Result",
-    "SelfConsistency",
-    "SelfPolish",
-    "SelfRefine",
-    "Strategy",
-    "Team",
-    "Thought",
-    "ThoughtGraph",
-    "UniversalSelfConsistency",
-    "Verifier",
-    "agents",
-    "arun",
-    "asolve",
-    "graphs",
-    "inference",
-    "run",
-    "solve",
-    "strategy",
-    "tasks",
-]
 HEAVY = [
     "torch",
     "transformers",
@@ -229,8 +189,3 @@ def test_importing_cogitate_loads_no_heavy_library() -> None:
         check=True,
     )
     assert loaded.stdout.split() == []
-
-
-def test_the_public_names_are_these() -> None:
-    assert cogitate.__all__ == PUBLIC
-    assert [name for name in PUBLIC if not hasattr(cogitate, name)] == []

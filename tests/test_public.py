@@ -1,0 +1,47 @@
+"""What `import cogitate` offers changes only on purpose: then this list changes too."""
+
+import cogitate
+
+PUBLIC = [
+    "Agent",
+    "BestOfN",
+    "Budget",
+    "BudgetExhausted",
+    "ChainOfThought",
+    "CogitateError",
+    "ConfigError",
+    "Critic",
+    "DataError",
+    "Deliberation",
+    "Direct",
+    "EngineError",
+    "GenerateCritiqueRefine",
+    "Generator",
+    "GraderError",
+    "Refiner",
+    "Report",
+    "Result",
+    "SelfConsistency",
+    "SelfPolish",
+    "SelfRefine",
+    "Strategy",
+    "Team",
+    "Thought",
+    "ThoughtGraph",
+    "UniversalSelfConsistency",
+    "Verifier",
+    "agents",
+    "arun",
+    "asolve",
+    "graphs",
+    "inference",
+    "run",
+    "solve",
+    "strategy",
+    "tasks",
+]
+
+
+def test_the_public_names_are_these() -> None:
+    assert cogitate.__all__ == PUBLIC
+    assert [name for name in PUBLIC if not hasattr(cogitate, name)] == []
