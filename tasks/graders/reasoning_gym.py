@@ -75,7 +75,10 @@ class ReasoningGymGrader:
         answer = answer.strip()
         if len(answer) > _MAX_CHARACTERS:
             return Grade(score=0.0, reason=f"{shown(answer)} is too long to be right")
-        grade = _graded_here(family, entry, answer, reference_of(problem))
+        reference = reference_of(problem)
+        if reference.endswith(".") and not answer.endswith("."):
+            answer += "."  # reading a reply takes the full stop away
+        grade = _graded_here(family, entry, answer, reference)
         return grade or await self._score(problem, family, options, entry, answer)
 
     async def _score(
@@ -83,7 +86,7 @@ class ReasoningGymGrader:
     ) -> Grade:
         item: JsonValue = {
             "question": problem.prompt,
-            "answer": entry.get("answer"),
+            "answer": problem.reference,
             "metadata": entry,
         }
         payload: _Object = {
