@@ -1,0 +1,39 @@
+"""Who thinks: agents, their prompts and parsers, and the team they form."""
+
+from cogitate.agents.agent import Agent, Critic, Generator, Refiner, Verifier
+from cogitate.agents.parse import (
+    Parser,
+    parse_choice,
+    parse_critique,
+    parse_solution,
+    parse_verdict,
+)
+from cogitate.agents.prompt import Brief, Passage, Prompt, Shot, Template
+from cogitate.agents.quote import neutralise, quote
+from cogitate.agents.reply import Critique, Reply, Solution, Verdict
+from cogitate.agents.team import Team
+
+__all__ = [
+    "Agent",
+    "Brief",
+    "Critic",
+    "Critique",
+    "Generator",
+    "Parser",
+    "Passage",
+    "Prompt",
+    "Refiner",
+    "Reply",
+    "Shot",
+    "Solution",
+    "Team",
+    "Template",
+    "Verdict",
+    "Verifier",
+    "neutralise",
+    "parse_choice",
+    "parse_critique",
+    "parse_solution",
+    "parse_verdict",
+    "quote",
+]

@@ -1,0 +1,59 @@
+"""How they think: thought graphs, deliberations, budgets and strategies."""
+
+from cogitate.graphs.budget import Budget
+from cogitate.graphs.deliberation import OPERATIONS, Deliberation, Operation
+from cogitate.graphs.gather import gather
+from cogitate.graphs.graph import ThoughtGraph
+from cogitate.graphs.run import Episode, Report, arun, run
+from cogitate.graphs.solve import Result, asolve, best_thought, solve
+from cogitate.graphs.strategies import (
+    BestOfN,
+    ChainOfThought,
+    Direct,
+    GenerateCritiqueRefine,
+    SelfConsistency,
+    SelfPolish,
+    SelfRefine,
+    UniversalSelfConsistency,
+)
+from cogitate.graphs.strategy import Method, Strategy, methods, strategy, strategy_named
+from cogitate.graphs.thought import Link, Relation, Source, Thought, ThoughtKind, Tokens
+from cogitate.graphs.vote import Ballot, vote
+
+__all__ = [
+    "OPERATIONS",
+    "Ballot",
+    "BestOfN",
+    "Budget",
+    "ChainOfThought",
+    "Deliberation",
+    "Direct",
+    "Episode",
+    "GenerateCritiqueRefine",
+    "Link",
+    "Method",
+    "Operation",
+    "Relation",
+    "Report",
+    "Result",
+    "SelfConsistency",
+    "SelfPolish",
+    "SelfRefine",
+    "Source",
+    "Strategy",
+    "Thought",
+    "ThoughtGraph",
+    "ThoughtKind",
+    "Tokens",
+    "UniversalSelfConsistency",
+    "arun",
+    "asolve",
+    "best_thought",
+    "gather",
+    "methods",
+    "run",
+    "solve",
+    "strategy",
+    "strategy_named",
+    "vote",
+]

@@ -1,0 +1,21 @@
+"""How a team thinks: one file a strategy."""
+
+from cogitate.graphs.strategies.best_of_n import BestOfN
+from cogitate.graphs.strategies.chain_of_thought import ChainOfThought
+from cogitate.graphs.strategies.direct import Direct
+from cogitate.graphs.strategies.generate_critique_refine import GenerateCritiqueRefine
+from cogitate.graphs.strategies.self_consistency import SelfConsistency
+from cogitate.graphs.strategies.self_polish import SelfPolish
+from cogitate.graphs.strategies.self_refine import SelfRefine
+from cogitate.graphs.strategies.universal_self_consistency import UniversalSelfConsistency
+
+__all__ = [
+    "BestOfN",
+    "ChainOfThought",
+    "Direct",
+    "GenerateCritiqueRefine",
+    "SelfConsistency",
+    "SelfPolish",
+    "SelfRefine",
+    "UniversalSelfConsistency",
+]

@@ -1,0 +1,104 @@
+"""The default prompts, and the worked examples that small models are shown with them.
+
+Each asks for one marked last line, which `cogitate.agents.parse` reads. The examples were written
+by hand for this file; their problems are in no problem set.
+"""
+
+from collections.abc import Mapping
+
+from cogitate.agents.prompt import Brief, Passage, Prompt, Shot, Template
+
+__all__ = ["PROMPTS", "SHOTS"]
+
+_SOLVER = "You solve problems carefully and end with a line that begins with Answer:"
+_CHECKER = "You check solutions carefully."
+
+PROMPTS: Mapping[str, Prompt] = {
+    "direct": Template(
+        "{problem}\n\nReply with one line and nothing else, in this form:\nAnswer: your answer",
+        system="You answer with one line that begins with Answer:",
+    ),
+    "generate": Template(
+        "{problem}\n\n{lessons}Think step by step. Then give the final answer on the last "
+        "line, in this form:\nAnswer: your answer",
+        system=_SOLVER,
+    ),
+    "critique": Template(
+        "Problem:\n{problem}\n\n{work}\n\nCheck the last solution step by step. Say what is wrong "
+        "and how to mend it. The last line must be `Accept: yes` if the answer is right, or "
+        "`Accept: no` if it is not.",
+        system=_CHECKER,
+    ),
+    "value": Template(
+        "Problem:\n{problem}\n\n{work}\n\nHow likely is it that the final answer is right? Reply "
+        "with one line, a number from 0 to 1, in this form:\nScore: 0.5",
+        system=_CHECKER,
+    ),
+    "judge": Template(
+        "Problem:\n{problem}\n\n{work}\n\nIs the final answer right? Reply yes or no.",
+        system=_CHECKER,
+    ),
+    "refine": Template(
+        "Problem:\n{problem}\n\n{work}\n\nWrite a better solution: mend what the last critique "
+        "found, keep what is right. Give the final answer on the last line, in this form:\n"
+        "Answer: your answer",
+        system=_SOLVER,
+    ),
+    "polish": Template(
+        "Rewrite this problem so that it is clearer and easier to solve. Keep every number, every "
+        "condition and the question; leave out what does not matter. Do not solve it.\n\n"
+        "{problem}\n\nReply with the rewritten problem only.",
+    ),
+    "select": Template(
+        "Problem:\n{problem}\n\n{work}\n\nWhich of these responses agrees best with the others? "
+        "Reply with one line, its number, in this form:\nChoice: 1",
+    ),
+    "aggregate": Template(
+        "Problem:\n{problem}\n\n{work}\n\nCombine these into one better solution. Give the final "
+        "answer on the last line, in this form:\nAnswer: your answer",
+        system=_SOLVER,
+    ),
+}
+"""Default prompt of each operation."""
+
+_EGGS = "A box holds 6 eggs. How many eggs are in 4 boxes if 5 of the eggs are broken and removed?"
+_EGGS_RIGHT = "4 boxes hold 4 * 6 = 24 eggs.\n24 - 5 = 19 eggs are left.\nAnswer: 19"
+_SUM = "Calculate 38 + 47 - 21."
+_SUM_RIGHT = "38 + 47 = 85\n85 - 21 = 64\nAnswer: 64"
+_SUM_WRONG = "38 + 47 = 75\n75 - 21 = 54\nAnswer: 54"
+_SUM_CRITIQUE = "38 + 47 is 85, not 75. Then 85 - 21 = 64.\nAccept: no"
+_EGGS_WRONG = "4 boxes hold 4 * 6 = 24 eggs.\nAnswer: 24"
+_EGGS_CRITIQUE = "The 5 broken eggs were not taken away. 24 - 5 = 19.\nAccept: no"
+
+
+def _solution(problem: str, draft: str) -> Brief:
+    return Brief(problem, (Passage("solution", draft),))
+
+
+def _criticised(problem: str, draft: str, critique: str) -> Brief:
+    return Brief(problem, (Passage("solution", draft), Passage("critique", critique)))
+
+
+SHOTS: Mapping[str, tuple[Shot, ...]] = {
+    "direct": (Shot(Brief(_EGGS), "Answer: 19"), Shot(Brief(_SUM), "Answer: 64")),
+    "generate": (Shot(Brief(_EGGS), _EGGS_RIGHT), Shot(Brief(_SUM), _SUM_RIGHT)),
+    "critique": (
+        Shot(_solution(_SUM, _SUM_WRONG), _SUM_CRITIQUE),
+        Shot(
+            _solution(_EGGS, _EGGS_RIGHT), "4 * 6 = 24 is right. 24 - 5 = 19 is right.\nAccept: yes"
+        ),
+    ),
+    "value": (
+        Shot(_solution(_SUM, _SUM_WRONG), "Score: 0.0"),
+        Shot(_solution(_EGGS, _EGGS_RIGHT), "Score: 1.0"),
+    ),
+    "judge": (
+        Shot(_solution(_SUM, _SUM_WRONG), "no"),
+        Shot(_solution(_EGGS, _EGGS_RIGHT), "yes"),
+    ),
+    "refine": (
+        Shot(_criticised(_SUM, _SUM_WRONG, _SUM_CRITIQUE), _SUM_RIGHT),
+        Shot(_criticised(_EGGS, _EGGS_WRONG, _EGGS_CRITIQUE), _EGGS_RIGHT),
+    ),
+}
+"""Worked examples of each operation, written by hand."""

@@ -1,0 +1,177 @@
+"""The thought graph: every way of reasoning grows this one structure."""
+
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from typing import Self
+
+import networkx as nx
+
+from cogitate.errors import ConfigError, DataError
+from cogitate.graphs.codec import dump, load
+from cogitate.graphs.render import mermaid, tree
+from cogitate.graphs.thought import Link, Relation, Thought, ThoughtKind, position_of
+from cogitate.tasks import Problem
+
+__all__ = ["ThoughtGraph"]
+
+
+class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic in its stubs only
+    """A directed acyclic graph of thoughts; an edge leads from a thought to one made from it.
+
+    It is a `networkx.DiGraph`: `graph.nodes[id]` is the `Thought`, `graph.edges[a, b]["relation"]`
+    the `Relation`. Every networkx algorithm, exporter and drawing works on it; a plain copy with
+    plain attributes is `networkx.DiGraph(graph)`.
+
+    Example:
+        >>> graph = ThoughtGraph.of(Problem(id="p", prompt="2 + 2?"))
+        >>> draft = Thought("d.0", ThoughtKind.SOLUTION, "Answer: 4", answer="4")
+        >>> graph.add(draft, [graph.root], Relation.GENERATES)
+        >>> [thought.text for thought in graph.children(graph.root)]
+        ['Answer: 4']
+        >>> nx.is_directed_acyclic_graph(graph)
+        True
+    """
+
+    _node: dict[str, Thought]
+    _adj: dict[str, dict[str, dict[str, str]]]
+    _pred: dict[str, dict[str, dict[str, str]]]
+
+    @classmethod
+    def of(cls, problem: Problem) -> Self:
+        """Return a graph that holds the problem and nothing else."""
+        graph = cls()
+        graph.graph["problem"] = problem.model_dump_json()
+        root_id = f"{position_of(problem.id, (), '', 'problem')}.0"
+        graph.add(Thought(root_id, ThoughtKind.PROBLEM, problem.prompt, about=root_id))
+        graph.graph["root"] = root_id
+        return graph
+
+    @property
+    def problem(self) -> Problem:
+        """The problem that the graph thinks about."""
+        if "problem" not in self.graph:
+            raise DataError("this graph has no problem: start one with ThoughtGraph.of(problem)")
+        return Problem.model_validate_json(self.graph["problem"])
+
+    @property
+    def root(self) -> Thought:
+        """The problem as a thought."""
+        return self.thought(self.graph["root"])
+
+    def add(
+        self,
+        thought: Thought,
+        parents: Sequence[Thought] = (),
+        relation: Relation = Relation.GENERATES,
+    ) -> None:
+        """Add a thought made from `parents`, in their order.
+
+        Raises:
+            DataError: Its id is taken, or a parent is not in the graph.
+        """
+        if thought.id in self._node:
+            raise DataError(f"thought {thought.id} is in the graph already: ids name a place")
+        for parent in parents:
+            if parent.id not in self._node:
+                raise DataError(f"parent {parent.id} of {thought.id} is not in the graph: add it")
+        self.add_node(thought.id)
+        self._node[thought.id] = thought
+        for parent in parents:
+            self.add_edge(parent.id, thought.id, relation=relation.value)
+
+    def score(self, thought: Thought, source: str, value: float) -> None:
+        """Write what `source` thinks of a thought, once per source.
+
+        Raises:
+            DataError: The value is no finite number, or the source has scored it otherwise.
+        """
+        if not isfinite(value):
+            raise DataError(f"{source} scored {thought.id} with {value}: scores are finite numbers")
+        if thought.scores.setdefault(source, value) != value:
+            raise DataError(f"{source} has scored {thought.id} already: scores are append-only")
+
+    def thought(self, thought_id: str) -> Thought:
+        """The thought of that id.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        found = self._node.get(thought_id)
+        if not isinstance(found, Thought):
+            raise ConfigError(f"the graph has no thought {thought_id!r}: list them with thoughts()")
+        return found
+
+    def thoughts(self, kind: ThoughtKind | None = None) -> Iterator[Thought]:
+        """Yield all thoughts, or those of one kind, in the order in which they were added."""
+        return (t for t in self._node.values() if kind is None or t.kind == kind)
+
+    def parents(self, thought: Thought) -> list[Thought]:
+        """The thoughts it was made from, in the order in which they were shown."""
+        return [self._node[parent] for parent in self._pred[thought.id]]
+
+    def children(self, thought: Thought) -> list[Thought]:
+        """The thoughts made from it, ordered by id, whatever the order they came in."""
+        return sorted((self._node[child] for child in self._adj[thought.id]), key=_place)
+
+    def in_order(self) -> list[Thought]:
+        """All thoughts, parents before children, in an order that only the graph decides."""
+        order = nx.lexicographical_topological_sort(self, key=lambda node: _place(self._node[node]))
+        return [self._node[node] for node in order]
+
+    def links(self) -> list[Link]:
+        """All edges as (parent, child, relation), ordered by child, then as the child was told."""
+        return [
+            Link(self._node[parent], thought, Relation(data["relation"]))
+            for thought in self.in_order()
+            for parent, data in self._pred[thought.id].items()
+        ]
+
+    def to_json(self) -> str:
+        """Write the graph as JSON text, losslessly and in a stable order."""
+        return dump(self.problem, self.in_order(), self.links())
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read a graph that `to_json` wrote, whole or from the middle of a search.
+
+        Raises:
+            DataError: The text is no such graph.
+        """
+        problem, entries = load(text)
+        graph = cls()
+        graph.graph["problem"] = problem.model_dump_json()
+        for thought, parents in entries:
+            graph.add(thought)
+            for parent, relation in parents:
+                if parent not in graph:
+                    raise DataError(
+                        f"thought {thought.id}: its parent {parent} does not precede it"
+                    )
+                graph.add_edge(parent, thought.id, relation=relation.value)
+        roots = [t for t in graph.thoughts(ThoughtKind.PROBLEM) if not graph.in_degree(t.id)]
+        if len(roots) != 1:
+            raise DataError(f"a thought graph has one problem at its root, this one {len(roots)}")
+        graph.graph["root"] = roots[0].id
+        return graph
+
+    def to_mermaid(self, *, width: int = 60) -> str:
+        """Draw the graph in the Mermaid language; texts are cut to `width` characters."""
+        return mermaid(self.in_order(), self.links(), width=width)
+
+    def to_tree(self, *, width: int = 100) -> str:
+        """Draw the graph as a text tree, a line a thought, each under its first parent."""
+        return tree(self.root, self.links(), width=width)
+
+    def copy(self, as_view: bool = False) -> Self:
+        """Return a graph of its own with equal thoughts.
+
+        Raises:
+            ConfigError: A view is asked for; `subgraph` gives views.
+        """
+        if as_view:
+            raise ConfigError("a copy is no view: use subgraph(nodes) for a view")
+        return type(self).from_json(self.to_json())
+
+
+def _place(thought: Thought) -> tuple[str, int]:
+    return thought.id.rpartition(".")[0], thought.sample

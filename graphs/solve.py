@@ -1,0 +1,218 @@
+"""One problem, one team, one strategy: from a question to a result."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cogitate.agents import Team
+from cogitate.errors import BudgetExhausted
+from cogitate.graphs.budget import Budget
+from cogitate.graphs.deliberation import Deliberation
+from cogitate.graphs.graph import ThoughtGraph
+from cogitate.graphs.strategy import Strategy
+from cogitate.graphs.thought import Thought, ThoughtKind
+from cogitate.inference import Engine, Engines, Usage
+from cogitate.tasks import Example, Problem
+
+__all__ = ["Result", "asolve", "best_thought", "open_engines", "solve", "wait_for"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What thinking about a problem came to."""
+
+    problem: Problem
+    thought: Thought | None
+    """The best thought; None where no model wrote a solution."""
+    graph: ThoughtGraph
+    usage: Usage
+    """All calls, those of critics and verifiers included."""
+    stopped: str | None = None
+    """Why it ended early: `tokens`, `calls`, `money`, `seconds` or `interrupted`; or None."""
+    oracle: bool = False
+    """The verifier could read the reference answer: no fair comparison."""
+    seconds: float = 0.0
+
+    @property
+    def answer(self) -> str | None:
+        """The answer that the best thought marks."""
+        return None if self.thought is None else self.thought.answer
+
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong in single thoughts, in the order it happened."""
+        return [thought.error for thought in self.graph.thoughts() if thought.error]
+
+
+async def asolve(
+    problem: str | Problem,
+    team: Team,
+    strategy: Strategy,
+    *,
+    budget: Budget | None = None,
+    seed: int = 0,
+    examples: Sequence[Example] = (),
+    engines: Engines | None = None,
+    watch: Callable[[Thought], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> Result:
+    """Think about a problem.
+
+    Args:
+        problem: A text or a `Problem`.
+        team: Who thinks.
+        strategy: How.
+        budget: What it may cost; no limit by default.
+        seed: Fixes the strategy's choices, and the sampling of engines that can be seeded.
+        examples: Worked examples, as a `ProblemSet` has them.
+        engines: Engines to share with other calls; opened and closed here otherwise.
+        watch: Called with each thought as it comes.
+        stop: When set, thinking ends and the best thought so far is the result.
+
+    Raises:
+        ConfigError: Something must be changed before anything can run.
+    """
+    task = Problem(prompt=problem) if isinstance(problem, str) else problem
+    started = time.perf_counter()
+    limits = budget or Budget()
+    async with AsyncExitStack() as stack:
+        if engines is None:
+            engines = await stack.enter_async_context(Engines())
+        d = Deliberation(
+            task,
+            team,
+            open_engines(team, engines),
+            budget=limits,
+            seed=seed,
+            examples=examples,
+            watch=watch,
+        )
+        thought, stopped = await _think(strategy, d, limits.seconds, stop)
+    if thought is None or not thought.text:
+        thought = best_thought(d.graph)
+    return Result(
+        problem=task,
+        thought=thought,
+        graph=d.graph,
+        usage=d.ledger.usage,
+        stopped=stopped or d.ledger.stopped,
+        oracle=team.oracle,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def solve(
+    problem: str | Problem,
+    team: Team,
+    strategy: Strategy,
+    *,
+    budget: Budget | None = None,
+    seed: int = 0,
+    examples: Sequence[Example] = (),
+    engines: Engines | None = None,
+    watch: Callable[[Thought], None] | None = None,
+) -> Result:
+    r"""Think about a problem and wait for the result; inside a running event loop too.
+
+    Arguments, result and errors are those of `asolve`.
+
+    Example:
+        >>> from cogitate.agents import Team
+        >>> from cogitate.graphs import SelfRefine
+        >>> from cogitate.inference import Scripted
+        >>> team = Team.of(Scripted(["Answer: 156\nAccept: yes"]))
+        >>> solve("What is 12 * 13?", team, SelfRefine(rounds=3)).answer
+        '156'
+    """
+    thinking = asolve(
+        problem,
+        team,
+        strategy,
+        budget=budget,
+        seed=seed,
+        examples=examples,
+        engines=engines,
+        watch=watch,
+    )
+    return wait_for(thinking)
+
+
+def open_engines(team: Team, engines: Engines) -> Mapping[str, Engine]:
+    """Open the engine of every agent of a team, by the agent's name."""
+    return {agent.name: engines.open(agent.model, base_url=agent.base_url) for agent in team.agents}
+
+
+def best_thought(graph: ThoughtGraph) -> Thought | None:
+    """The best solution so far: by score, then acceptance, then having an answer, then the latest.
+
+    A solution without a score counts as 0.5 where a verifier scored others.
+    """
+    accepted = {
+        parent.id
+        for critique in graph.thoughts(ThoughtKind.CRITIQUE)
+        if critique.accepts
+        for parent in graph.parents(critique)
+    }
+    ranked = [
+        ((0.5 if s.score is None else s.score, s.id in accepted, s.answer is not None, i), s)
+        for i, s in enumerate(graph.thoughts(ThoughtKind.SOLUTION))
+        if s.text
+    ]
+    return max(ranked, key=lambda pair: pair[0])[1] if ranked else None
+
+
+async def _think(
+    strategy: Strategy, d: Deliberation, seconds: float | None, stop: asyncio.Event | None
+) -> tuple[Thought | None, str | None]:
+    """Run a strategy to its end, the end of its budget, of its time, or until it is stopped."""
+    clock = asyncio.timeout(seconds)
+    try:
+        async with clock:
+            if stop is None:
+                return await _within_budget(strategy, d), None
+            return await _until(stop, _within_budget(strategy, d))
+    except TimeoutError:
+        if clock.expired():
+            return None, "seconds"
+        raise
+
+
+async def _within_budget(strategy: Strategy, d: Deliberation) -> Thought | None:
+    try:
+        return await strategy(d)
+    except BudgetExhausted:
+        return None
+    except BaseExceptionGroup as group:
+        _, other = group.split(BudgetExhausted)
+        if other is None:
+            return None
+        raise
+
+
+async def _until(
+    stop: asyncio.Event, thinking: Coroutine[None, None, Thought | None]
+) -> tuple[Thought | None, str | None]:
+    work, waiter = asyncio.ensure_future(thinking), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({work, waiter}, return_when=asyncio.FIRST_COMPLETED)
+        return (work.result(), None) if work.done() else (None, "interrupted")
+    finally:
+        for task in (work, waiter):
+            task.cancel()
+        await asyncio.gather(work, waiter, return_exceptions=True)
+
+
+def wait_for(work: Coroutine[None, None, T]) -> T:
+    """Run a coroutine to its end, in a thread of its own where an event loop runs already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
