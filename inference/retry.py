@@ -1,7 +1,8 @@
 """What may pass is tried again; what will not pass is not.
 
 Only `EngineUnavailable` is retried: a lost connection, a time-out, a server that is overloaded or
-restarting. Refusals, prompts that are too long and wrong configuration come back at once.
+restarting. Samples that came before the failure are not asked for again. Refusals, prompts that are
+too long and wrong configuration come back at once.
 """
 
 import random
@@ -11,6 +12,7 @@ from typing import TypeVar
 from cogitate.errors import ConfigError, EngineUnavailable
 from cogitate.inference.completion import Completion, Score
 from cogitate.inference.engine import Engine, EngineInfo
+from cogitate.inference.interrupted import Interrupted, only, share_prompt
 from cogitate.inference.request import Request
 
 __all__ = ["Retry"]
@@ -59,7 +61,22 @@ class Retry:
             return await self._engine.complete(request)
         except EngineUnavailable as error:
             failure = error
-        return await self._again(lambda: self._engine.complete(request), failure)
+        samples: dict[int, Completion] = {}
+        if isinstance(failure, Interrupted):
+            samples.update(failure.samples)
+        return await self._again(lambda: self._rest(request, samples), failure)
+
+    async def _rest(self, request: Request, samples: dict[int, Completion]) -> list[Completion]:
+        missing = [place for place in range(request.n) if place not in samples]
+        try:
+            completions = await self._engine.complete(only(request, missing))
+        except Interrupted as error:
+            samples.update((missing[place], came) for place, came in error.samples.items())
+            raise
+        if not samples:
+            return completions
+        samples.update(zip(missing, completions, strict=True))
+        return share_prompt([samples[place] for place in range(request.n)])
 
     async def score(self, request: Request, texts: Sequence[str]) -> list[Score]:
         """Score; again, while the engine is unavailable."""
