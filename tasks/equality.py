@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from cogitate.tasks.child import JobFailed
 from cogitate.tasks.graders.exact import chosen, integers, plain
 from cogitate.tasks.graders.math import same_mathematics
-from cogitate.tasks.numbers import parse_quantity
 from cogitate.tasks.problem import Problem
+from cogitate.tasks.quantity import parse_quantity
 
 __all__ = ["answer_key", "group_answers", "same_answer"]
 

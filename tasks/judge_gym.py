@@ -1,8 +1,12 @@
 """The generators and scorers of reasoning_gym. Runs in a fork of `sandbox.py`."""
 
 import dataclasses
+import json
 import typing
 from typing import Any  # Any: reasoning_gym's entries and configurations are untyped
+
+# An item of these depends on the seed of its whole set, so each is made as a set of its own.
+_DRAWN_TOGETHER = ("acre", "gsm_symbolic")
 
 
 def warm_up() -> None:
@@ -45,11 +49,15 @@ def _settable(config: type) -> dict[str, str]:
 
 
 def make(payload: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return `size` items of a family from `seed` on."""
-    dataset = _dataset(payload, seed=payload["seed"], size=payload["size"])
-    return [
-        {**dataset[index], "item_seed": payload["seed"] + index} for index in range(payload["size"])
-    ]
+    """Return `size` items of a family: those whose own seeds begin at `seed`."""
+    seed, size = payload["seed"], payload["size"]
+    if payload["family"] in _DRAWN_TOGETHER:
+        items = [_dataset(payload, seed=seed + index, size=1)[0] for index in range(size)]
+    else:
+        dataset = _dataset(payload, seed=seed, size=size)
+        items = [dataset[index] for index in range(size)]
+    plain = json.loads(json.dumps(items, default=str))
+    return [{**item, "item_seed": seed + index} for index, item in enumerate(plain)]
 
 
 def score(payload: dict[str, Any]) -> float:

@@ -9,15 +9,22 @@ The first line on stdin is the parent's `sys.path`; each further line is a reque
 `{"id": 1, "limit": 5.0, "payload": …}`; each line on stdout is a reply `{"id": 1, "ok": …}` or
 `{"id": 1, "error": "…"}`. When stdin ends, all ends: an orphan cannot live on.
 
-What a fork cannot do: use more than its limit of time (SIGKILL) or 1 GiB more memory than it
-started with, write to a file (a size limit of zero, held by the kernel), start a process as an
-ordinary user (also held by the kernel), or reply with more than 16 MiB. An audit hook also
-refuses opening for writing, changing the file system, processes, signals, sockets and ctypes; it
-stops code that was let in by mistake, but is no wall against code written to break CPython itself.
-Therefore no text of a model may reach an `eval` here at all: the jobs see to that first.
+What a fork cannot do, because the kernel holds it to that:
+
+- anywhere: use more than its limit of time, use 1 GiB more memory than it started with, put a
+  byte into a file, reply with more than 16 MiB, or outlive its parent
+- as an ordinary user: start a process
+- on Linux with Landlock (kernel 5.13, all of it from 6.12): create, change or remove a file, run a
+  program, connect by TCP, or send a signal to a process but its own
+
+An audit hook also refuses all of these, on any system; it stops code that was let in by mistake,
+but is no wall against code written to break CPython itself. A fork can read what its user can
+read, and has nowhere to send it but its reply. Even so, no text of a model may reach an `eval`
+here: the graders see to that first.
 """
 
 import contextlib
+import ctypes
 import gc
 import importlib.util
 import json
@@ -31,6 +38,17 @@ import time
 MAX_REPLY = 16 << 20
 MAX_FORKS = 8
 EXTRA_MEMORY = 1 << 30
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_LANDLOCK_CREATE_RULESET, _LANDLOCK_RESTRICT_SELF = 444, 446  # the same on every architecture
+_READING = 1 << 2 | 1 << 3
+# Each version of Landlock knows more ways to change a file: moving, truncating, device control.
+_CHANGE_FILES_SINCE = {
+    version: (1 << ways) - 1 & ~_READING
+    for version, ways in {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}.items()
+}
+_ALL_TCP = 1 << 0 | 1 << 1
+_SIGNALS_AND_ABSTRACT_SOCKETS = 1 << 0 | 1 << 1
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _REFUSED = (
@@ -54,7 +72,30 @@ def confine() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        landlock()
     sys.addaudithook(refuse)
+
+
+def landlock() -> None:
+    """Have the kernel refuse changes to files, programs, TCP and signals, as far as it can.
+
+    A ruleset (linux/landlock.h) that handles these and allows none; reading stays possible.
+    """
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    version = libc.syscall(_LANDLOCK_CREATE_RULESET, None, 0, 1)
+    if version < 1:
+        return
+    files = _CHANGE_FILES_SINCE[min(version, max(_CHANGE_FILES_SINCE))]
+    handled = [files, _ALL_TCP, _SIGNALS_AND_ABSTRACT_SOCKETS]
+    known = 1 if version < 4 else 2 if version < 6 else 3
+    ruleset = (ctypes.c_uint64 * known)(*handled[:known])
+    descriptor = libc.syscall(_LANDLOCK_CREATE_RULESET, ruleset, ctypes.sizeof(ruleset), 0)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if descriptor < 0 or libc.syscall(_LANDLOCK_RESTRICT_SELF, descriptor, 0):
+        raise PermissionError("the kernel has Landlock but refused it")
+    os.close(descriptor)
 
 
 def refuse(event: str, arguments: tuple[object, ...]) -> None:
@@ -109,13 +150,13 @@ def answer(payload: object, run: object, writing: int, inherited: list[int]) -> 
             os.close(descriptor)
         confine()
         assert callable(run)
-        reply = {"ok": run(payload)}
+        reply = json.dumps({"ok": run(payload)})
     except MemoryError:
-        reply = {"error": "it took too much memory"}
+        reply = '{"error": "it took too much memory"}'
     except BaseException as error:
-        reply = {"error": f"{type(error).__name__}: {str(error)[:200]}"}
+        reply = json.dumps({"error": f"{type(error).__name__}: {str(error)[:200]}"})
     try:
-        data = json.dumps(reply).encode()
+        data = reply.encode()
         while data:
             data = data[os.write(writing, data) :]
     finally:

@@ -8,8 +8,8 @@ from cogitate.tasks.graders.exact import ChoiceGrader, ExactGrader, NumericGrade
 from cogitate.tasks.graders.game24 import Game24Grader
 from cogitate.tasks.graders.math import MathGrader
 from cogitate.tasks.graders.reasoning_gym import ReasoningGymGrader
-from cogitate.tasks.numbers import parse_quantity
 from cogitate.tasks.problem import Problem
+from cogitate.tasks.quantity import parse_quantity
 
 __all__ = ["AutoGrader", "grader_for", "kind_of"]
 

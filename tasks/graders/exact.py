@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from cogitate.errors import GraderError
 from cogitate.tasks.grader import Grade
-from cogitate.tasks.numbers import parse_quantity
 from cogitate.tasks.problem import Problem
+from cogitate.tasks.quantity import parse_quantity
 
 __all__ = ["ChoiceGrader", "ExactGrader", "NumericGrader", "SortingGrader", "reference_of"]
 
@@ -66,7 +66,7 @@ class NumericGrader:
     """The same number, exactly: 1,000 is 1000.0, 1/2 is 0.5, and 0.333 is not 1/3.
 
     A unit is ignored and never converted: "$42", "42%" and "42 apples" are 42, but 50% is not 0.5.
-    What counts as a unit is in `cogitate.tasks.numbers.parse_quantity`.
+    What counts as a unit is in `cogitate.tasks.quantity.parse_quantity`.
     """
 
     async def grade(self, problem: Problem, answer: str) -> Grade:

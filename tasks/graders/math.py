@@ -6,8 +6,8 @@ from cogitate.errors import GraderError
 from cogitate.tasks.child import Child, JobFailed
 from cogitate.tasks.grader import Grade
 from cogitate.tasks.graders.exact import compared, plain, reference_of, shown
-from cogitate.tasks.numbers import parse_quantity
 from cogitate.tasks.problem import Problem
+from cogitate.tasks.quantity import parse_quantity
 
 __all__ = ["MathGrader", "same_mathematics"]
 

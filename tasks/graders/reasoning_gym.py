@@ -24,8 +24,8 @@ from cogitate.tasks.child import Child, JobFailed
 from cogitate.tasks.grader import Grade
 from cogitate.tasks.graders.exact import compared, plain, reference_of, shown
 from cogitate.tasks.graders.game24 import grade_expression
-from cogitate.tasks.numbers import parse_number
 from cogitate.tasks.problem import Problem
+from cogitate.tasks.quantity import parse_number
 
 __all__ = ["ReasoningGymGrader"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from cogitate.errors import DataError
-from cogitate.tasks.numbers import parse_quantity
 from cogitate.tasks.problem import Example, Problem, ProblemSet
+from cogitate.tasks.quantity import parse_quantity
 from cogitate.tasks.sources.options import Options
 from cogitate.tasks.sources.rows import problem_set, read_rows, shipped
 
