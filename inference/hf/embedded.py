@@ -98,7 +98,8 @@ def convert_gguf(source: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # several bars for half a minute: one line says it better
+    # several bars for half a minute: one line says it better
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no annotations there
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     weights = AutoModelForCausalLM.from_pretrained(
         source.parent,

@@ -1,0 +1,334 @@
+"""The in-process engine: a transformers model that many asks share, token by token.
+
+    HF ──ask──► Worker (one thread a model) ──rows──► Rolling ──► Slots, PrefixCache, draw
+     ▲                                                               │
+     └──────────────── completions, by call_soon_threadsafe ◄────────┘
+
+Left out: JSON schemas (`vllm/` and `openai/` follow them), and models that do not keep one plain
+cache of keys and values.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from cogitate.errors import ConfigError, EngineRefused, PromptTooLong
+from cogitate.inference.completion import Completion, Score, Usage
+from cogitate.inference.engine import EngineInfo
+from cogitate.inference.hf import locate
+from cogitate.inference.hf.memory import Memory
+from cogitate.inference.request import Request, Sampling
+from cogitate.inference.text import before_stop, split_reasoning
+
+if TYPE_CHECKING:
+    from cogitate.inference.hf.encode import Encoder, Prompt
+    from cogitate.inference.hf.row import Ask, Row
+    from cogitate.inference.hf.worker import Machine, Worker
+
+__all__ = ["HF"]
+
+_LONG = 20_000
+"""Characters from which encoding is left to a thread."""
+_OVERLAP = 8
+"""Tokens of a begun reply that are decoded with its continuation: a token may be half a word."""
+_ENDLESS = 1 << 40
+"""The context of a model that states none."""
+
+T = TypeVar("T")
+
+
+class HF:
+    """A transformers model in this process.
+
+    Nothing is loaded before the first ask; `info` reads the files alone.
+
+    Args:
+        model: `smollm2-135m` (embedded), a model folder, or a Hugging Face hub id.
+        device: As PyTorch names it; None: a GPU where there is one.
+        dtype: `float32`, `bfloat16`, `float16`; None: as the weights were saved.
+        adapters: Folders of PEFT adapters by name. A request may also name a folder.
+        chat_template: A Jinja template instead of the model's own.
+        max_rows: The most completions computed at once.
+        max_tokens_in_memory: The most tokens whose keys and values are held for them, padding to
+            the longest included. Asks beyond it wait.
+        prefix_tokens: The most tokens kept of prompts seen before, in addition; 0 keeps none and
+            shares nothing between different prompts.
+        prefill_tokens: The most prompt tokens in one forward pass.
+
+    Raises:
+        ConfigError: An option that cannot work. An unknown model is found at the first use.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "smollm2-135m",
+        *,
+        device: str | None = None,
+        dtype: str | None = None,
+        adapters: Mapping[str, str | Path] | None = None,
+        chat_template: str | None = None,
+        max_rows: int = 64,
+        max_tokens_in_memory: int = 32_768,
+        prefix_tokens: int = 16_384,
+        prefill_tokens: int = 2_048,
+    ) -> None:
+        if dtype not in (None, "float32", "bfloat16", "float16"):
+            raise ConfigError(f"dtype={dtype!r}: give float32, bfloat16 or float16")
+        self._model = model
+        self._device = device
+        self._dtype = dtype
+        self._adapters = {name: Path(folder) for name, folder in (adapters or {}).items()}
+        self._template = chat_template
+        self._memory = Memory(
+            max_rows=max_rows,
+            max_tokens_in_memory=max_tokens_in_memory,
+            prefix_tokens=prefix_tokens,
+            prefill_tokens=prefill_tokens,
+        )
+        self._lock = threading.Lock()
+        self._info: EngineInfo | None = None
+        self._coder: Encoder | None = None
+        self._worker: Worker | None = None
+        self._closed = False
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the model's files say; without them (not downloaded yet) only its name."""
+        if self._info is not None:
+            return self._info
+        info = locate.describe(self._model)
+        if info.revision:
+            self._info = info
+        return info
+
+    def count(self, request: Request) -> int:
+        """The prompt tokens of `request`, exactly. The first call loads the tokenizer."""
+        return len(self._encoder().prompt(request.messages, request.prefix).ids)
+
+    async def complete(self, request: Request) -> list[Completion]:
+        """Sample `request.n` completions.
+
+        Raises:
+            EngineRefused: A schema, a closed engine, or more than fits `max_tokens_in_memory`.
+            PromptTooLong: Prompt and one token do not fit the model's context.
+            ConfigError: No such model or adapter.
+            EngineError: The model failed.
+        """
+        self._check(request)
+        from cogitate.inference.hf.row import Row
+        from cogitate.inference.hf.sampling import random_source
+
+        prompt = await self._prompt(request)
+        encoder, info = self._encoder(), self.info
+        limit = min(request.sampling.max_tokens, (info.context or _ENDLESS) - len(prompt.ids))
+        self._fit(len(prompt.ids), limit, info)
+
+        def answer(ask: "Ask") -> list[Completion]:
+            return [self._completion(request, prompt, row, ask, info, encoder) for row in ask.rows]
+
+        def rows(ask: "Ask") -> list[Row]:
+            return [
+                Row(ask, prompt.ids, limit, request.sampling, random_source(request, number))
+                for number in request.sample_numbers
+            ]
+
+        return await self._ask(request, rows, answer, _stop_check(request.sampling.stop, encoder))
+
+    async def score(self, request: Request, texts: Sequence[str]) -> list[Score]:
+        """The log-probability of each of `texts` as the reply, at temperature 1.
+
+        The prompt is computed once. No end token is added. A usage counts the scored tokens as
+        prompt tokens: nothing was sampled.
+
+        Raises:
+            EngineRefused: A text without tokens, a closed engine, or more than fits the memory.
+            PromptTooLong: Prompt and text do not fit the model's context.
+        """
+        self._check(request)
+        from cogitate.inference.hf.row import Row
+        from cogitate.inference.hf.sampling import random_source
+
+        prompt = await self._prompt(request)
+        encoder, info = self._encoder(), self.info
+        given = [encoder.text(text) for text in texts]
+        for text, ids in zip(texts, given, strict=True):
+            if not ids:
+                raise EngineRefused(f"cannot score {text!r}: it has no tokens; give some text")
+            self._fit(len(prompt.ids), len(ids), info)
+            if info.context and len(prompt.ids) + len(ids) > info.context:
+                raise PromptTooLong(_too_long(len(prompt.ids) + len(ids), info))
+
+        def rows(ask: "Ask") -> list[Row]:
+            source, sampling = random_source(request, 0), Sampling(temperature=0)
+            return [Row(ask, prompt.ids, 0, sampling, source, ids) for ids in given]
+
+        def answer(ask: "Ask") -> list[Score]:
+            scores = []
+            for i, (text, row) in enumerate(zip(texts, ask.rows, strict=True)):
+                first, cached = (len(prompt.ids), row.held) if i == 0 else (0, 0)
+                usage = Usage(prompt=first + len(row.given), cached=cached)
+                scores.append(Score(text, row.given, tuple(row.logprobs), usage))
+            return scores
+
+        return await self._ask(request, rows, answer, lambda _ids: False) if texts else []
+
+    async def close(self) -> None:
+        """Stop the model's thread and free its memory."""
+        self._closed = True
+        if self._worker is not None:
+            await asyncio.to_thread(self._worker.close)
+            self._worker = None
+
+    def _check(self, request: Request) -> None:
+        if self._closed:
+            raise EngineRefused(f"{self.info.model} is closed: make a new engine")
+        if request.schema is not None:
+            raise EngineRefused(
+                "hf/ cannot hold a reply to a JSON schema: use vllm/ or openai/, or leave it out"
+            )
+
+    def _fit(self, prompt: int, more: int, info: EngineInfo) -> None:
+        if info.context and prompt >= info.context:
+            raise PromptTooLong(_too_long(prompt, info))
+        most = self._memory.max_tokens_in_memory
+        if prompt + more > most:
+            raise EngineRefused(
+                f"{prompt} prompt tokens and up to {more} more do not fit "
+                f"max_tokens_in_memory={most}: raise it, or lower max_tokens"
+            )
+
+    async def _prompt(self, request: Request) -> "Prompt":
+        """Encode in a thread what would hold the event loop up."""
+        size = sum(len(message.content) for message in request.messages)
+        if self._coder is not None and size < _LONG:
+            return self._coder.prompt(request.messages, request.prefix)
+        return await asyncio.to_thread(
+            lambda: self._encoder().prompt(request.messages, request.prefix)
+        )
+
+    def _encoder(self) -> "Encoder":
+        with self._lock:
+            if self._coder is None:
+                from cogitate.inference.hf.encode import Encoder
+
+                self._coder = Encoder(locate.fetch(self._model), self._template)
+            return self._coder
+
+    async def _ask(
+        self,
+        request: Request,
+        rows: Callable[["Ask"], list["Row"]],
+        answer: Callable[["Ask"], list[T]],
+        ends: Callable[[list[int]], bool],
+    ) -> list[T]:
+        """Hand rows to the worker, and wait for what `answer` makes of them there."""
+        from cogitate.inference.hf.row import Ask
+
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[T]] = loop.create_future()
+
+        def settle(ask: Ask, error: Exception | None) -> None:
+            result: list[T] = []
+            if error is None:
+                try:
+                    result = answer(ask)
+                except Exception as failure:  # an ask must end, whatever its tokens decode to
+                    error = failure
+            with contextlib.suppress(RuntimeError):  # the loop may be closed: nobody waits
+                loop.call_soon_threadsafe(_resolve, future, result, error)
+
+        ask = Ask(settle, ends, request.adapter)
+        ask.rows = rows(ask)
+        worker = self._running()
+        worker.submit(ask)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            worker.cancel(ask)
+            raise
+
+    def _running(self) -> "Worker":
+        from cogitate.inference.hf.worker import Worker
+
+        with self._lock:
+            if self._worker is None:
+                self._worker = Worker(self._load)
+            return self._worker
+
+    def _load(self) -> "Machine":
+        """Load the weights; runs in the worker's thread."""
+        from cogitate.inference.hf.load import load
+
+        return load(
+            locate.fetch(self._model),
+            self._encoder().end,
+            device=self._device,
+            dtype=self._dtype,
+            adapters=self._adapters,
+            memory=self._memory,
+        )
+
+    def _completion(
+        self,
+        request: Request,
+        prompt: "Prompt",
+        row: "Row",
+        ask: "Ask",
+        info: EngineInfo,
+        encoder: "Encoder",
+    ) -> Completion:
+        begun = prompt.ids[len(prompt.ids) - min(prompt.prefix, _OVERLAP) :]
+        text = before_stop(encoder.decode(row.ids, after=begun), request.sampling.stop)
+        text, reasoning = split_reasoning(text, opened=prompt.reasons)
+        first = row is ask.rows[0]
+        return Completion(
+            text=text,
+            reasoning=reasoning,
+            finish=row.finish or "length",
+            usage=Usage(
+                prompt=len(prompt.ids) if first else 0,
+                cached=row.held if first else 0,
+                completion=len(row.ids),
+            ),
+            prompt_ids=prompt.ids,
+            token_ids=tuple(row.ids),
+            logprobs=tuple(row.logprobs),
+            model=info.model,
+            revision=info.revision,
+            adapter=request.adapter,
+            adapter_revision=ask.adapter_revision,
+            latency=row.latency,
+        )
+
+
+def _resolve(future: "asyncio.Future[list[T]]", result: list[T], error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+def _stop_check(stops: Sequence[str], encoder: "Encoder") -> Callable[[list[int]], bool]:
+    """Return whether the last of some ids completes a stop string."""
+    if not stops:
+        return lambda _ids: False
+    # a token is at least one byte, so this many end with every stop string that the last completes
+    reach = max(len(stop.encode()) for stop in stops) + 4
+
+    def ends(ids: list[int]) -> bool:
+        text = encoder.decode(ids[-reach:])
+        return any(stop in text for stop in stops)
+
+    return ends
+
+
+def _too_long(tokens: int, info: EngineInfo) -> str:
+    return (
+        f"{tokens} tokens do not fit the context of {info.model} ({info.context}): "
+        "shorten the prompt, or use a model with a longer context"
+    )
