@@ -1,8 +1,8 @@
 r"""Finding the answer in a model's reply.
 
 The marked form is a line `Answer: …`; the last one counts. Replies of models that know other
-customs are read too, in this order: \boxed{…}, a line `#### …`, and "the answer is …". Every
-search takes time linear in the reply, whatever it holds.
+customs are read too, in this order: \boxed{…}, a line `#### …`, and "the answer is …" or
+"answer: …" within a line. Every search takes time linear in the reply, whatever it holds.
 """
 
 import re
@@ -19,7 +19,9 @@ _ANSWER_LINE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _HASHES = re.compile(r"^[ \t]{0,8}####[ \t]{0,8}([^\n]+)$", re.MULTILINE)
-_SENTENCE = re.compile(r"\banswer[ \t]{1,4}is[ \t]{0,4}:?[ \t]{0,4}([^\n]{1,2000})", re.IGNORECASE)
+_SENTENCE = re.compile(
+    r"\banswer(?:[ \t]{1,4}is[ \t]{0,4}:?|[ \t]{0,4}:)[ \t]{0,4}([^\n]{1,2000})", re.IGNORECASE
+)
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 _BRACE = re.compile(r"[{}]")
 _FENCE = re.compile(r"^```[^\n]*$", re.MULTILINE)

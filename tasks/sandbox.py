@@ -115,7 +115,7 @@ class Fork:
     def __init__(self, request: dict[str, object], run: object, inherited: list[int]) -> None:
         self.id = request["id"]
         self.limit = float(str(request["limit"]))
-        self.reply = b""
+        self.reply = bytearray()
         self.pipe, writing = os.pipe()
         self.deadline = time.monotonic() + self.limit
         self.pid = os.fork()
@@ -134,6 +134,8 @@ class Fork:
         os.kill(self.pid, signal.SIGKILL)
         os.close(self.pipe)
         os.waitpid(self.pid, 0)
+        if error is None and len(self.reply) > MAX_REPLY:
+            error = "its reply was too long"
         if error is None:
             with contextlib.suppress(ValueError, RecursionError):
                 reply = json.loads(self.reply)
