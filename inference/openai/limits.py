@@ -12,6 +12,8 @@ from cogitate.errors import ConfigError
 
 __all__ = ["Bucket", "RateLimit"]
 
+_ROUNDING = 1e-6
+
 
 class Bucket:
     """A token bucket. Times are seconds of any clock that only moves forward.
@@ -33,7 +35,8 @@ class Bucket:
     def wait(self, amount: float, now: float) -> float:
         """Seconds from `now` until `amount` may be taken, or, where it never fits, all there is."""
         self._fill(now)
-        return max(0.0, (min(amount, self.capacity) - self._level) / self._rate)
+        missing = min(amount, self.capacity) - self._level
+        return missing / self._rate if missing > _ROUNDING else 0.0
 
     def take(self, amount: float, now: float) -> None:
         """Take `amount`, into debt if need be; a negative amount is put back."""

@@ -72,6 +72,7 @@ class FakeServer:
     def __init__(self, *answers: Answer, handler: Handler | None = None) -> None:
         self._answers = list(answers)
         self._handler = handler or self._next
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.seen: list[Seen] = []
         self.connections = 0
         self.busy = 0
@@ -99,9 +100,16 @@ class FakeServer:
         traceback: TracebackType | None,
     ) -> None:
         self._server.close()
+        for writer in self._open.values():
+            writer.close()
+        if self._open:
+            await asyncio.wait(self._open)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer
         try:
             while (seen := await _read(reader)) is not None:
                 self.seen.append(seen)
@@ -116,6 +124,7 @@ class FakeServer:
             pass
         finally:
             writer.close()
+            del self._open[task]
 
     async def _answer(self, seen: Seen, reader: asyncio.StreamReader) -> Answer | None:
         """The answer, or None where the client went away first."""

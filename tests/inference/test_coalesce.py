@@ -18,7 +18,7 @@ from cogitate.inference import (
 
 
 class Recorder:
-    """Answers `sample k` for sample number k after `latency` seconds, and keeps what it was asked."""
+    """Answers `sample k` for number k after `latency` seconds, and keeps what it was asked."""
 
     def __init__(self, latency: float = 0.0, error: Exception | None = None) -> None:
         self.info = EngineInfo(model="scripted/recorder")
