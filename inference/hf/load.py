@@ -1,5 +1,6 @@
 """Loading a model folder into the machine that a worker runs."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from cogitate.inference.hf.slots import Network
 from cogitate.inference.hf.worker import Machine
 
 __all__ = ["load"]
+
+_ONE_AT_A_TIME = threading.Lock()
+"""transformers changes PyTorch's default type, which all threads share, while it loads."""
 
 
 def load(
@@ -44,9 +48,10 @@ def load(
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no annotations there
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype or "auto", use_safetensors=True, attn_implementation=GROUPED
-        )
+        with _ONE_AT_A_TIME:
+            model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype or "auto", use_safetensors=True, attn_implementation=GROUPED
+            )
         torch.nn.Module.to(model, device)
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         raise ConfigError(f"cannot load {folder} on {device}: {error}") from error
