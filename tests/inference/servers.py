@@ -13,16 +13,20 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
+
+from cogitate.inference import Engine, Message, Prefix, Request, Sampling, Usage
 
 Body: TypeAlias = dict[str, JsonValue]
 
@@ -162,6 +166,60 @@ def _encode(answer: Answer) -> bytes:
     lines = "".join(f"{k}: {v}\r\n" for k, v in {**headers, **answer.headers}.items())
     head = f"HTTP/1.1 {answer.status} Status\r\n{lines}\r\n".encode()
     return head + body[: len(body) - answer.dropped]
+
+
+def speaking_for(engine: Engine) -> Handler:
+    """A handler that lets `engine` answer, so that a server behaves as a model does."""
+
+    async def answer(seen: Seen) -> Answer:
+        completions = await engine.complete(_request(seen.body))
+        choices: list[JsonValue] = [
+            {"index": i, "message": {"content": c.text}, "finish_reason": c.finish}
+            for i, c in enumerate(completions)
+        ]
+        usage = sum((c.usage for c in completions), Usage(calls=0))
+        counted: Body = {"prompt_tokens": usage.prompt, "completion_tokens": usage.completion}
+        return Answer({"model": "m", "choices": choices, "usage": counted})
+
+    return answer
+
+
+class _Asked(BaseModel):
+    messages: list[Message]
+    temperature: float
+    max_tokens: int
+    n: int = 1
+    stop: tuple[str, ...] = ()
+    continue_final_message: bool = False
+
+
+def _request(body: Body) -> Request:
+    asked = _Asked.model_validate(body)
+    messages = list(asked.messages)
+    prefix = Prefix(messages.pop().content) if asked.continue_final_message else None
+    sampling = Sampling(temperature=asked.temperature, max_tokens=asked.max_tokens, stop=asked.stop)
+    return Request(messages=tuple(messages), prefix=prefix, sampling=sampling, n=asked.n)
+
+
+@contextmanager
+def in_background(server: FakeServer) -> Iterator[FakeServer]:
+    """Serve in a thread with a loop of its own, for tests that use several loops."""
+    started, ended = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with server:
+            started.set()
+            await ended.wait()
+
+    with closing(asyncio.new_event_loop()) as loop:
+        thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+        thread.start()
+        started.wait()
+        try:
+            yield server
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+            thread.join()
 
 
 class TransformersServer:

@@ -1,24 +1,25 @@
 """What every engine promises. To hold another engine to it, add its maker to `ENGINES`.
 
-A maker returns a fresh engine on a small model. It may use the folder of a tiny Llama, and raises
-`pytest.skip` where what it needs is not installed.
+A maker returns a fresh engine on a small model. It may use any fixture, such as the folder of a
+tiny Llama, and raises `pytest.skip` where what it needs is not installed.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from servers import FakeServer, in_background, speaking_for
 
 from cogitate.errors import EngineRefused, PromptTooLong
-from cogitate.inference import Engine, Message, Prefix, Request, Sampling, Scripted
+from cogitate.inference import Engine, Message, OpenAI, Prefix, Request, Sampling, Scripted
 
 T = TypeVar("T")
-Maker = Callable[[Path], Engine]
+Maker = Callable[[pytest.FixtureRequest], Engine]
 
 
-def scripted(_tiny_llama: Path) -> Engine:
+def scripted(_fixtures: pytest.FixtureRequest | None = None) -> Engine:
     return Scripted(
         ["one two three", "\ud800 four five six"],
         latency=0.01,
@@ -26,18 +27,30 @@ def scripted(_tiny_llama: Path) -> Engine:
     )
 
 
-def hf(tiny_llama: Path) -> Engine:
+def hf(fixtures: pytest.FixtureRequest) -> Engine:
     from cogitate.inference import HF
 
-    return HF(tiny_llama, max_rows=8)
+    folder: Path = fixtures.getfixturevalue("tiny_llama")
+    return HF(folder, max_rows=8)
 
 
-ENGINES: dict[str, Maker] = {"scripted": scripted, "hf": hf}
+def openai(fixtures: pytest.FixtureRequest) -> Engine:
+    server: FakeServer = fixtures.getfixturevalue("speaking_server")
+    return OpenAI("m", base_url=server.url, continues=True)
+
+
+ENGINES: dict[str, Maker] = {"scripted": scripted, "hf": hf, "openai": openai}
+
+
+@pytest.fixture
+def speaking_server() -> Iterator[FakeServer]:
+    with in_background(FakeServer(handler=speaking_for(scripted()))) as server:
+        yield server
 
 
 @pytest.fixture(params=ENGINES)
-def make(request: pytest.FixtureRequest, tiny_llama: Path) -> Callable[[], Engine]:
-    return lambda: ENGINES[request.param](tiny_llama)
+def make(request: pytest.FixtureRequest) -> Callable[[], Engine]:
+    return lambda: ENGINES[request.param](request)
 
 
 def run(make: Callable[[], Engine], use: Callable[[Engine], Coroutine[None, None, T]]) -> T:
