@@ -15,7 +15,6 @@ from cogitate.tasks.quantity import parse_quantity
 __all__ = ["answer_key", "group_answers", "same_answer"]
 
 _MATHEMATICAL = frozenset("\\^_{}$=")
-_LIMIT = 5.0
 
 
 def answer_key(problem: Problem, answer: str) -> str:
@@ -45,20 +44,34 @@ def answer_key(problem: Problem, answer: str) -> str:
     return f"{quantity.value}%" if quantity.unit == "%" else str(quantity.value)
 
 
-async def same_answer(problem: Problem, a: str, b: str) -> bool:
-    """Tell whether two answers are the same by the equality of their task."""
+async def same_answer(problem: Problem, a: str, b: str, *, limit: float = 5.0) -> bool:
+    """Tell whether two answers are the same by the equality of their task.
+
+    Args:
+        problem: Its kind decides; its reference is not read.
+        a: One answer.
+        b: Another.
+        limit: Seconds that a comparison by meaning may take; later they count as different.
+    """
     if answer_key(problem, a) == answer_key(problem, b):
         return True
     if not _by_meaning(problem, a, b):
         return False
     try:
-        return await same_mathematics(a, b, limit=_LIMIT)
+        return await same_mathematics(a, b, limit=limit)
     except JobFailed:
         return False
 
 
-async def group_answers(problem: Problem, answers: Sequence[str]) -> list[list[int]]:
+async def group_answers(
+    problem: Problem, answers: Sequence[str], *, limit: float = 5.0
+) -> list[list[int]]:
     """Group answers that are the same.
+
+    Args:
+        problem: Its kind decides; its reference is not read.
+        answers: In any order.
+        limit: Seconds that one comparison by meaning may take.
 
     Returns:
         Indices into `answers`, each once; groups and their members in order of appearance.
@@ -75,7 +88,7 @@ async def group_answers(problem: Problem, answers: Sequence[str]) -> list[list[i
     groups: list[list[int]] = []
     for members in by_key.values():
         for group in groups:
-            if await same_answer(problem, answers[group[0]], answers[members[0]]):
+            if await same_answer(problem, answers[group[0]], answers[members[0]], limit=limit):
                 group += members
                 break
         else:

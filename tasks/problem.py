@@ -17,7 +17,7 @@ class Problem(BaseModel):
 
     Example:
         >>> Problem(prompt="What is 6 * 7?", reference="42").id
-        'p-2e1ebd37a4ba'
+        'p-455e4cc35500'
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

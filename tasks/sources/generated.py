@@ -8,6 +8,8 @@ share problems.
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import chain
 
 from pydantic import JsonValue
 
@@ -93,15 +95,15 @@ class _Maker:
         """Make two worked examples from seeds that the set does not use."""
         seed = first if first not in avoid and first + 4 not in avoid else second
         found: dict[str, Example] = {}
-        for item in self._items(seed, 5):
-            problem = self._problem(item)
-            entry = item["metadata"]
+        for item in chain.from_iterable(self._items(seed + number, 1) for number in range(5)):
+            problem, entry = self._problem(item), item["metadata"]
             assert isinstance(entry, dict) and problem.reference is not None
             steps = worked(self.family, entry, problem.reference)
-            found[problem.prompt] = Example(
-                prompt=problem.prompt, response=steps, author="cogitate"
-            )
-        return list(found.values())[:2]
+            example = Example(prompt=problem.prompt, response=steps, author="cogitate")
+            found[problem.prompt] = example
+            if len(found) == 2:
+                break
+        return list(found.values())
 
     def _items(self, seed: int, size: int) -> list[dict[str, JsonValue]]:
         payload: dict[str, JsonValue] = {
@@ -134,6 +136,7 @@ class _Maker:
         )
 
 
+@cache
 def _describe() -> dict[str, dict[str, str]]:
     try:
         described = gym_child.run_sync({"do": "describe"}, limit=_SECONDS)

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from cogitate.errors import ConfigError
 
@@ -26,11 +26,11 @@ class Options:
     def __init__(self, name: str, query: str) -> None:
         self.name = name
         self._known: list[str] = []
-        try:
-            pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
-        except ValueError:
-            raise ConfigError(f"{name}: write options as ?size=100&seed=1") from None
-        self._values = dict(pairs)
+        # Not parse_qsl: it makes a space of every plus, and + is an operator that is asked for.
+        pairs = [part.partition("=") for part in query.split("&")] if query else []
+        if not all(option and equals for option, equals, _ in pairs):
+            raise ConfigError(f"{name}: write options as ?size=100&seed=1")
+        self._values = {unquote(option): unquote(value) for option, _, value in pairs}
         if len(self._values) < len(pairs):
             raise ConfigError(f"{name}: an option is given twice: give each once")
 

@@ -50,10 +50,20 @@ def test_only_the_marked_line_keeps_the_format() -> None:
 
 
 HOSTILE = (
-    ["[" * 100_000, "\\boxed{" * 50_000, "\\boxed" + "{" * 100_000, "*" * 100_000 + "Answer: 4"]
-    + ["Answer: " + "\ud800" * 50_000, "\0" * 100_000, "Answer" + " " * 100_000 + ": 1"]
-    + ["\x1b[31mAnswer: 4\x1b[0m", "\u202eAnswer: 4\u202c", "Answer: " * 100_000]
-    + ["Answer:\n" * 50_000, "the answer is " * 50_000, "x" * 10_000_000, "<|im_end|>Answer: 1"]
+    "[" * 100_000,
+    "\\boxed{" * 50_000,
+    "\\boxed" + "{" * 100_000,
+    "*" * 100_000 + "Answer: 4",
+    "Answer: " + "\ud800" * 50_000,
+    "\0" * 100_000,
+    "Answer" + " " * 100_000 + ": 1",
+    "\x1b[31mAnswer: 4\x1b[0m",
+    "\u202eAnswer: 4\u202c",
+    "Answer: " * 100_000,
+    "Answer:\n" * 50_000,
+    "the answer is " * 50_000,
+    "x" * 10_000_000,
+    "<|im_end|>Answer: 1",
 )
 
 

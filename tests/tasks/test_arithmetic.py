@@ -32,9 +32,30 @@ def test_the_numbers_are_listed_as_they_were_written() -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "()", "1 +", "1 2", "(1", "1)", "1 / 0", "2 ** 3", "2^3", "2.5 * 2", "x + 1", "1,000 + 1"]
-    + ["__import__('os')", "1 if 1 else 2", "9" * 13, "1//2", "1 + \ud800", "1\0"]
-    + ["(" * 300 + "1" + ")" * 300, "(" * 100_000, "-" * 390 + "1", "1" + "+1" * 100_000],
+    [
+        "",
+        "()",
+        "1 +",
+        "1 2",
+        "(1",
+        "1)",
+        "1 / 0",
+        "2 ** 3",
+        "2^3",
+        "2.5 * 2",
+        "x + 1",
+        "1,000 + 1",
+        "__import__('os')",
+        "1 if 1 else 2",
+        "9" * 13,
+        "1//2",
+        "1 + \ud800",
+        "1\0",
+        "(" * 300 + "1" + ")" * 300,
+        "(" * 100_000,
+        "-" * 390 + "1",
+        "1" + "+1" * 100_000,
+    ],
 )
 def test_anything_else_is_no_expression(expression: str) -> None:
     assert calculate(expression) is None
@@ -44,7 +65,9 @@ def test_anything_else_is_no_expression(expression: str) -> None:
 def test_an_expression_agrees_with_python_on_fractions(expression: str) -> None:
     calculation = calculate(expression)
     if calculation is not None and "**" not in expression and "//" not in expression:
-        python = "".join(f"Fraction({part})" if part.isdigit() else part for part in _parts(expression))
+        python = "".join(
+            f"Fraction({part})" if part.isdigit() else part for part in _parts(expression)
+        )
         assert calculation.value == eval(python, {"Fraction": Fraction})
 
 

@@ -184,7 +184,7 @@ def test_a_child_that_was_killed_starts_again() -> None:
 
 
 def test_a_job_file_that_does_not_load_says_so() -> None:
-    with pytest.raises(GraderError, match="did not start.*NoSuchModule"):
+    with pytest.raises(GraderError, match=r"did not start.*NoSuchModule"):
         Child(str(Path(__file__).with_name("job_broken.py"))).run_sync("", limit=LIMIT)
 
 
@@ -215,7 +215,16 @@ def _await_end(pid: int) -> None:
 
 
 def test_a_program_ends_quietly_and_takes_its_child_along() -> None:
-    command = [sys.executable, "-W", "error", "-X", "dev", "-c", PROGRAM.format(job=str(JOB)), "end"]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-X",
+        "dev",
+        "-c",
+        PROGRAM.format(job=str(JOB)),
+        "end",
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
     _await_end(int(ended.stdout))

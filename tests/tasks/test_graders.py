@@ -68,9 +68,23 @@ def test_numeric_means_the_same_number(reference: str, answer: str, right: bool)
 
 @pytest.mark.parametrize(
     ("answer", "right"),
-    [("B", True), ("b", True), ("(B)", True), ("b)", True), ("B. Paris", True), ("[B]", True)]
-    + [("B: Paris", True), ("Option B", True), ("**B**", True), ("A", False), ("Because", False)]
-    + [("B or C", False), ("Bob.", False), ("", False), ("AB", False)],
+    [
+        ("B", True),
+        ("b", True),
+        ("(B)", True),
+        ("b)", True),
+        ("B. Paris", True),
+        ("[B]", True),
+        ("B: Paris", True),
+        ("Option B", True),
+        ("**B**", True),
+        ("A", False),
+        ("Because", False),
+        ("B or C", False),
+        ("Bob.", False),
+        ("", False),
+        ("AB", False),
+    ],
 )
 def test_choice_means_the_same_letter(answer: str, right: bool) -> None:
     assert score(ChoiceGrader(), "B", answer) == right
@@ -78,8 +92,16 @@ def test_choice_means_the_same_letter(answer: str, right: bool) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "right"),
-    [("[1, 2, 2]", True), ("1 2 2", True), ("1,2,2", True), ("[1, 2]", False), ("[2, 1, 2]", False)]
-    + [("[1, 2, 2", False), ("one two two", False), ("", False)],
+    [
+        ("[1, 2, 2]", True),
+        ("1 2 2", True),
+        ("1,2,2", True),
+        ("[1, 2]", False),
+        ("[2, 1, 2]", False),
+        ("[1, 2, 2", False),
+        ("one two two", False),
+        ("", False),
+    ],
 )
 def test_sorting_means_the_same_list(answer: str, right: bool) -> None:
     assert score(SortingGrader(), "[1, 2, 2]", answer) == right
