@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from cogitate.errors import EngineError, EngineRefused
-from cogitate.inference.completion import Completion, Score
+from cogitate.inference.completion import Completion, Score, Usage
 from cogitate.inference.engine import Engine, EngineInfo
 from cogitate.inference.request import Request
 
@@ -124,7 +124,8 @@ class Coalesce:
             start, end = end, end + ask.request.n
             part = completions[start:end]
             if start and prompt:
-                usage = replace(part[0].usage, prompt=prompt, cached=prompt)
+                own = part[0].usage
+                usage = Usage(prompt, prompt, own.completion, own.calls, own.money)
                 part[0] = replace(part[0], usage=usage)
             if not ask.answer.done():
                 ask.answer.set_result(part)

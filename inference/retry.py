@@ -5,7 +5,10 @@ restarting. Samples that came before the failure are not asked for again. Refusa
 too long and wrong configuration come back at once.
 """
 
+import asyncio
+import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -15,7 +18,9 @@ from cogitate.inference.engine import Engine, EngineInfo
 from cogitate.inference.interrupted import Interrupted, only, share_prompt
 from cogitate.inference.request import Request
 
-__all__ = ["Retry"]
+__all__ = ["Retry", "backoff"]
+
+_log = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 
@@ -25,12 +30,12 @@ class Retry:
 
     The wait doubles from half a second up to 20 s, with up to a second of jitter; where the server
     said how long to wait, that is kept to instead, up to `longest` seconds, with a tenth of jitter.
-    `stamina.set_active(False)` switches retries off, and `stamina.set_testing` the waiting.
+    Each new attempt is announced in the log. What succeeds at once costs no more than the call.
 
     Args:
         engine: What to ask.
         attempts: The most calls for one request, the first included; 1 means no retry.
-        seconds: No new attempt is planned once this much time has passed.
+        seconds: No new attempt begins more than this long after the first failure.
         longest: The longest wait, in seconds, that a server can ask for.
     """
 
@@ -89,30 +94,34 @@ class Retry:
     async def _again(
         self, call: Callable[[], Awaitable[_Answer]], failure: EngineUnavailable
     ) -> _Answer:
-        import stamina  # here, because a run in which nothing fails has no use for it
-
-        first: EngineUnavailable | None = failure
-        async for attempt in stamina.retry_context(
-            on=self._wait,
-            attempts=self._attempts,
-            timeout=self._seconds,
-            wait_initial=0.5,
-            wait_max=20,
-        ):
-            with attempt:
-                if first is not None:
-                    error, first = first, None
-                    raise error
+        deadline = time.monotonic() + self._seconds
+        for attempt in range(1, self._attempts):
+            wait = backoff(attempt, failure.retry_after, self._longest)
+            if time.monotonic() + wait > deadline:
+                break
+            _log.warning(
+                "%s; attempt %d of %d in %.1f s", failure, attempt + 1, self._attempts, wait
+            )
+            await asyncio.sleep(wait)
+            try:
                 return await call()
-        raise failure  # unreachable: the last attempt returns or raises
-
-    def _wait(self, error: Exception) -> bool | float:
-        if not isinstance(error, EngineUnavailable):
-            return False
-        if error.retry_after is None:
-            return True
-        return min(max(error.retry_after, 0.0), self._longest) * random.uniform(1.0, 1.1)
+            except EngineUnavailable as error:
+                failure = error
+        raise failure
 
     async def close(self) -> None:
         """Close the engine."""
         await self._engine.close()
+
+
+def backoff(attempt: int, asked: float | None, longest: float) -> float:
+    """Seconds to wait after failed attempt `attempt`, the first being 1.
+
+    Args:
+        attempt: The number of the attempt that failed.
+        asked: What the server asked for, in seconds; None if it did not.
+        longest: The longest wait that a server can ask for.
+    """
+    if asked is None:
+        return min(20.0, 0.5 * 2.0 ** (attempt - 1)) + random.uniform(0.0, 1.0)
+    return min(asked, longest) * random.uniform(1.0, 1.1)
