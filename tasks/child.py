@@ -74,7 +74,9 @@ class Child:
             JobFailed: It hung, died or raised; the message says which.
             GraderError: The child itself cannot be started or was killed from outside.
         """
-        process = await asyncio.to_thread(self._ready)
+        process = self._process
+        if process is None or process.dead:
+            process = await asyncio.to_thread(self._ready)
         return await asyncio.wrap_future(process.ask(payload, limit))
 
     def run_sync(self, payload: JsonValue, *, limit: float) -> JsonValue:
@@ -97,7 +99,9 @@ class Child:
             return self._process
 
     def _forget(self) -> None:
-        # After os.fork the copy of this process must not share the child's pipes.
+        # After os.fork the copy of this process must not share the child's pipes, nor wait for it.
+        if self._process is not None:
+            self._process.disown()
         self._process = None
         self._starting = threading.Lock()
 
@@ -182,6 +186,9 @@ class _Process:
             self._futures.clear()
         for future in left:
             future.set_exception(_died())
+
+    def disown(self) -> None:
+        self._process.returncode = 0
 
     def close(self) -> None:
         with contextlib.suppress(BrokenPipeError):

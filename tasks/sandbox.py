@@ -11,16 +11,16 @@ The first line on stdin is the parent's `sys.path`; each further line is a reque
 
 What a fork cannot do, because the kernel holds it to that:
 
-- anywhere: use more than its limit of time, use 1 GiB more memory than it started with, put a
-  byte into a file, reply with more than 16 MiB, or outlive its parent
+- anywhere: use more than its limit of time, put a byte into a file, or reply with more than 16 MiB
 - as an ordinary user: start a process
-- on Linux with Landlock (kernel 5.13, all of it from 6.12): create, change or remove a file, run a
-  program, connect by TCP, or send a signal to a process but its own
+- on Linux: use 1 GiB more memory than it started with, or outlive its parent
+- on Linux with Landlock (kernel 5.13, all of it from 6.12): create, write, move or remove a file,
+  run a program, use TCP, or send a signal to any process but its own
 
-An audit hook also refuses all of these, on any system; it stops code that was let in by mistake,
-but is no wall against code written to break CPython itself. A fork can read what its user can
-read, and has nowhere to send it but its reply. Even so, no text of a model may reach an `eval`
-here: the graders see to that first.
+An audit hook also refuses all of these, other sockets, and changes of a file's mode and times, on
+any system. It stops code that was let in by mistake, but is no wall against code written to break
+CPython itself. A fork can read what its user can read, and has nowhere to send it but its reply.
+Even so, no text of a model may reach an `eval` here: the graders see to that first.
 """
 
 import contextlib

@@ -118,11 +118,12 @@ def test_code_that_got_in_touches_nothing(child: Child, attack: str, tmp_path: P
 
 
 def test_a_job_sees_no_environment_no_input_and_an_empty_folder(child: Child) -> None:
-    os.environ["COGITATE_SECRET"] = "hidden"
+    assert "PATH" in os.environ
     look = "import os, sys; result = [dict(os.environ), sys.stdin.read(), os.listdir('.')]"
-    environment, stdin, folder = child.run_sync(look, limit=LIMIT)  # type: ignore[misc]
-    assert "COGITATE_SECRET" not in environment and "HOME" not in environment
-    assert (stdin, folder) == ("", [])
+    result = child.run_sync(look, limit=LIMIT)
+    assert isinstance(result, list) and isinstance(result[0], dict)
+    assert not {"HOME", "PATH"} & result[0].keys()
+    assert result[1:] == ["", []]
 
 
 def test_one_job_cannot_change_the_next(child: Child) -> None:

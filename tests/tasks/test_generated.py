@@ -36,7 +36,8 @@ async def judge(problem: Problem) -> str:
 
 
 def test_every_family_marks_its_own_answer_right_and_others_wrong() -> None:
-    problems = [load(f"reasoning_gym/{family}?size=1&seed=31")[0] for family in families()]
+    quick = [family for family in families() if family not in SLOW]
+    problems = [load(f"reasoning_gym/{family}?size=1&seed=31")[0] for family in quick]
     faults = {problem.id: asyncio.run(judge(problem)) for problem in problems}
     assert {name: fault for name, fault in faults.items() if fault} == {}
 

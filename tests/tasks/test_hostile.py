@@ -154,6 +154,17 @@ def test_a_malicious_answer_is_wrong_and_touches_nothing(
         assert asyncio.run(grader.grade(problem, right)).correct, problem
 
 
+def test_a_malicious_answer_does_not_even_reach_a_scorer_that_evaluates(
+    graded: list[tuple[Grader, Problem, str]], tmp_path: Path
+) -> None:
+    refused = ("is not an expression", "does not use", "is not '", 'is not "', "claims to make")
+    for grader, problem, _ in graded:
+        if problem.metadata.get("family") in FAMILIES[:9]:
+            for answer in attacks(tmp_path / "pwned"):
+                reason = asyncio.run(grader.grade(problem, answer)).reason
+                assert any(words in reason for words in refused), (problem.id, answer, reason)
+
+
 def test_threads_with_event_loops_of_their_own_grade_side_by_side(
     graded: list[tuple[Grader, Problem, str]],
 ) -> None:
