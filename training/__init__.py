@@ -1,14 +1,33 @@
 """How they learn: evaluation, harvests, datasets and trainers."""
 
+from cogitate.training.checkpoint import Checkpoint
+from cogitate.training.dataset import Distinct, SFTRow, distinct, load_rows, save_rows, unseen
 from cogitate.training.evaluate import Evaluation, aevaluate, evaluate, summarise, table
+from cogitate.training.harvest import Harvest, aharvest, harvest
+from cogitate.training.held_back import held_back
 from cogitate.training.intervals import Interval, wilson
+from cogitate.training.trainers import SFTSettings, Trained, train_sft
 
 __all__ = [
+    "Checkpoint",
+    "Distinct",
     "Evaluation",
+    "Harvest",
     "Interval",
+    "SFTRow",
+    "SFTSettings",
+    "Trained",
     "aevaluate",
+    "aharvest",
+    "distinct",
     "evaluate",
+    "harvest",
+    "held_back",
+    "load_rows",
+    "save_rows",
     "summarise",
     "table",
+    "train_sft",
+    "unseen",
     "wilson",
 ]

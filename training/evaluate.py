@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict
 
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
-from cogitate.graphs import Budget, Episode, Report, Strategy, arun, methods
+from cogitate.graphs import Budget, Episode, Strategy, arun, methods
 from cogitate.graphs.solve import wait_for
 from cogitate.inference import Engines
-from cogitate.tasks import Problem, ProblemSet, has_answer_line
+from cogitate.tasks import Problem, ProblemSet
 from cogitate.training.intervals import Interval, wilson
+from cogitate.training.outcome import Outcome
 
 __all__ = ["Evaluation", "aevaluate", "evaluate", "stop_on_interrupt", "summarise", "table"]
 
@@ -102,7 +103,13 @@ async def aevaluate(
         on_episode=on_episode,
         stop=stop,
     )
-    return summarise(report, name=name or name_of(strategy), oracle=team.oracle)
+    return summarise(
+        [Outcome.of(episode) for episode in report.episodes],
+        name=name or name_of(strategy),
+        seconds=report.seconds,
+        oracle=team.oracle,
+        interrupted=report.interrupted,
+    )
 
 
 def evaluate(
@@ -147,33 +154,40 @@ def evaluate(
     return wait_for(stoppable())
 
 
-def summarise(report: Report, *, name: str, oracle: bool = False) -> Evaluation:
-    """Sum up a run that has been made already.
+def summarise(
+    outcomes: Sequence[Outcome],
+    *,
+    name: str,
+    seconds: float,
+    oracle: bool = False,
+    interrupted: bool = False,
+) -> Evaluation:
+    """Sum up what has been thought already.
 
     Args:
-        report: Of `arun` or `run`.
-        name: What to call its strategy.
+        outcomes: One for each problem.
+        name: What to call the strategy.
+        seconds: Wall time of the whole run.
         oracle: Whether the team's verifier could read the reference answers.
+        interrupted: Whether problems are missing.
     """
-    results = [episode.result for episode in report.episodes if episode.result is not None]
-    kept = sum(r.thought is not None and has_answer_line(r.thought.text) for r in results)
-    total, usage = len(report.episodes), report.usage
+    total, correct = len(outcomes), sum(outcome.correct for outcome in outcomes)
     return Evaluation(
         strategy=name,
         problems=total,
-        correct=report.correct,
-        accuracy=report.correct / total if total else 0.0,
-        interval=wilson(report.correct, total),
-        format_rate=kept / total if total else 0.0,
-        prompt_tokens=usage.prompt,
-        cached_tokens=usage.cached,
-        completion_tokens=usage.completion,
-        calls=usage.calls,
-        seconds=report.seconds,
-        errors=sum(bool(e.error) for e in report.episodes) + sum(len(r.errors) for r in results),
-        stopped=sum(r.stopped is not None for r in results),
+        correct=correct,
+        accuracy=correct / total if total else 0.0,
+        interval=wilson(correct, total),
+        format_rate=sum(o.formatted for o in outcomes) / total if total else 0.0,
+        prompt_tokens=sum(o.prompt_tokens for o in outcomes),
+        cached_tokens=sum(o.cached_tokens for o in outcomes),
+        completion_tokens=sum(o.completion_tokens for o in outcomes),
+        calls=sum(o.calls for o in outcomes),
+        seconds=seconds,
+        errors=sum(len(o.errors) for o in outcomes),
+        stopped=sum(o.stopped is not None for o in outcomes),
         oracle=oracle,
-        interrupted=report.interrupted,
+        interrupted=interrupted,
     )
 
 
