@@ -1,0 +1,256 @@
+"""`cogitate eval`: problem sets and strategies, each with each, as one table."""
+
+import asyncio
+import contextlib
+import io
+import time
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+from pydantic import JsonValue
+
+from cogitate.cli import options
+from cogitate.cli.failure import Debug, Failed, reported
+from cogitate.cli.interrupt import interruptible
+from cogitate.cli.meter import Meter
+from cogitate.cli.results import Line, Results, key_of, seconds_of, settings_of
+from cogitate.cli.terminal import emit, emit_json
+from cogitate.errors import CogitateError, ConfigError
+from cogitate.graphs import Episode, Strategy
+from cogitate.inference import Engines
+from cogitate.tasks import Problem, ProblemSet, load
+from cogitate.training.evaluate import Evaluation, aevaluate, name_of, summarise, table
+from cogitate.training.outcome import Outcome
+
+__all__ = ["evaluate"]
+
+Sets = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PROBLEMS...",
+        help="gsm8k, math, game24, sorting, reasoning_gym/FAMILY, FILE.jsonl, FILE.csv, hf:NAME; "
+        "with ?size=100 and other options",
+    ),
+]
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strategy", metavar="NAME", help="How to think; may be repeated. See `cogitate methods`."
+    ),
+]
+Concurrency = Annotated[
+    int, typer.Option(metavar="N", help="Problems in progress at the same moment.")
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="A JSON line for each finished problem; what is there is not redone."
+    ),
+]
+
+
+@reported
+def evaluate(
+    problems: Sets,
+    strategy: Strategies = None,
+    model: options.Model = None,
+    budget: options.BudgetText = None,
+    concurrency: Concurrency = 16,
+    output: Output = None,
+    generator: options.GeneratorModel = None,
+    critic: options.CriticModel = None,
+    verifier: options.VerifierModel = None,
+    refiner: options.RefinerModel = None,
+    base_url: options.BaseUrl = None,
+    adapter: options.Adapter = None,
+    temperature: options.Temperature = None,
+    max_tokens: options.MaxTokens = None,
+    examples: options.Examples = None,
+    config: options.Config = None,
+    seed: options.SeedOfChance = None,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+    debug: Debug = False,
+) -> None:
+    """Evaluate strategies on problem sets: accuracy with a 95% interval, and what it costs.
+
+    \b
+    cogitate eval 'gsm8k?size=20' --strategy direct --strategy 'self-consistency?n=4'
+    cogitate eval 'gsm8k?size=100' 'reasoning_gym/chain_sum?size=100&seed=7' \\
+        --strategy self-refine --output results.jsonl
+    """
+    team = options.TeamOptions(
+        model=model,
+        generator=generator,
+        critic=critic,
+        verifier=verifier,
+        refiner=refiner,
+        base_url=base_url,
+        adapter=adapter,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        examples=examples,
+    )
+    setup = options.set_up(team, config=config, strategies=strategy or [], budget=budget, seed=seed)
+    if concurrency < 1:
+        raise ConfigError(f"--concurrency {concurrency}: give at least 1")
+    sets = [load(name) for name in problems]
+    _gradable(sets)
+    run = _Run(setup, sets, Results(output), concurrency)
+    with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
+        code = asyncio.run(_evaluate(run, quiet=quiet))
+    if json:
+        emit_json(_record(run))
+    else:
+        _show(run)
+    _conclude(run, code, output)
+
+
+def _gradable(sets: list[ProblemSet]) -> None:
+    for problems in sets:
+        for problem in problems:
+            if problem.reference is None:
+                raise ConfigError(
+                    f"{problems.name}: problem {problem.id!r} has no reference answer to grade "
+                    "with: add one, or name its column with ?answer=COLUMN"
+                )
+
+
+@dataclass
+class _Run:
+    """One run of the command: what it shall do, and what it has done."""
+
+    setup: options.Setup
+    sets: list[ProblemSet]
+    results: Results
+    concurrency: int
+    name: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    settings: str = ""
+    done: list[tuple[ProblemSet, Evaluation]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    failure: CogitateError | None = None
+    """What ended it early."""
+
+    @property
+    def rows(self) -> list[tuple[ProblemSet, Strategy]]:
+        """Each set with each strategy."""
+        return [(problems, how) for problems in self.sets for how in self.setup.strategies]
+
+
+async def _evaluate(run: _Run, *, quiet: bool) -> int | None:
+    """Work through the rows; returns the exit code of a signal that came meanwhile."""
+    with interruptible() as interrupt, Meter(quiet=quiet) as meter:
+        async with Engines() as engines:
+            run.settings = await asyncio.to_thread(
+                settings_of, run.setup.team, engines, budget=run.setup.budget, seed=run.setup.seed
+            )
+            for number, (problems, how) in enumerate(run.rows, start=1):
+                if interrupt.event.is_set():
+                    break
+                place = f"{number}/{len(run.rows)} {problems.name} · {name_of(how)}"
+                try:
+                    await _row(run, problems, how, place, meter, engines, interrupt.event)
+                except CogitateError as failure:
+                    run.failure = failure
+                    break
+        return interrupt.code
+
+
+async def _row(
+    run: _Run,
+    problems: ProblemSet,
+    how: Strategy,
+    place: str,
+    meter: Meter,
+    engines: Engines,
+    stop: asyncio.Event,
+) -> None:
+    """Evaluate one strategy on one set, as far as it has not been done before."""
+    name, setup = name_of(how), run.setup
+    keys = {p.id: key_of(p, problems, name, run.settings) for p in problems}
+    todo: list[Problem] = [p for p in problems if keys[p.id] not in run.results]
+    meter.begin(place, total=len(problems), kept=[*run.results.lines(keys.values())])
+    started = time.perf_counter()
+
+    def keep(episode: Episode) -> None:
+        outcome = Outcome.of(episode)
+        meter.add(outcome)
+        run.results.add(
+            Line(
+                key=keys[episode.problem.id],
+                set=problems.name,
+                strategy=name,
+                seed=setup.seed,
+                run=run.name,
+                elapsed=round(time.perf_counter() - started, 3),
+                **outcome.model_dump(),
+            )
+        )
+
+    try:
+        if todo:
+            await aevaluate(
+                ProblemSet(problems.name, todo, examples=problems.examples),
+                setup.team,
+                how,
+                budget=setup.budget,
+                seed=setup.seed,
+                concurrency=run.concurrency,
+                engines=engines,
+                on_episode=keep,
+                stop=stop,
+            )
+    finally:
+        lines = run.results.lines(keys.values())
+        run.outcomes += lines
+        if lines:
+            evaluation = summarise(
+                lines,
+                name=name,
+                seconds=seconds_of(lines),
+                oracle=setup.team.oracle,
+                interrupted=len(lines) < len(problems),
+            )
+            run.done.append((problems, evaluation))
+
+
+def _record(run: _Run) -> dict[str, JsonValue]:
+    return {
+        "evaluations": [
+            {"set": problems.name, "size": len(problems), **evaluation.model_dump(mode="json")}
+            for problems, evaluation in run.done
+        ],
+        "interrupted": len(run.done) < len(run.rows) or any(e.interrupted for _, e in run.done),
+        "seed": run.setup.seed,
+    }
+
+
+def _show(run: _Run) -> None:
+    for problems in run.sets:
+        evaluations = [evaluation for of, evaluation in run.done if of is problems]
+        if evaluations:
+            emit(f"{problems.name}: {len(problems)} problems, seed {run.setup.seed}\n")
+            emit(table(evaluations) + "\n")
+    if any(evaluation.oracle for _, evaluation in run.done):
+        emit("oracle: the verifier read the right answers, so this compares with nothing else.")
+    if any(evaluation.interrupted for _, evaluation in run.done):
+        emit("interrupted: only the finished problems are counted.")
+    if missing := len(run.rows) - len(run.done):
+        emit(f"{missing} of {len(run.rows)} evaluations were not begun.")
+
+
+def _conclude(run: _Run, code: int | None, output: str | None) -> None:
+    """End with the exit code that fits the results."""
+    if code is not None:
+        again = (
+            f"the same command continues from {output}"
+            if output
+            else "give --output FILE to continue where it stopped next time"
+        )
+        raise Failed(f"interrupted: {again}", code=code)
+    if run.failure is not None:
+        raise run.failure
+    if all(outcome.reply is None for outcome in run.outcomes):
+        first = next((error for o in run.outcomes for error in o.errors), "every reply was empty")
+        raise Failed(f"no model wrote anything, on any problem. The first failure: {first}")
