@@ -123,8 +123,12 @@ class _Process:
         self._lock = threading.Lock()
         self.dead = False
         paths = [str(Path(path).resolve()) for path in sys.path if path]
-        self._write(json.dumps(paths))
-        self._await_ready(job)
+        try:
+            self._write(json.dumps(paths))
+            self._await_ready(job)
+        except BaseException:  # Ctrl-C as well
+            self.close()
+            raise
         self._reader = threading.Thread(target=self._read, name=f"cogitate-{job}", daemon=True)
         self._reader.start()
 
@@ -142,7 +146,6 @@ class _Process:
             late.cancel()
         state = json.loads(line) if line else {"error": f"it died or took over {_START_LIMIT:g} s"}
         if not state.get("ready"):
-            self.close()
             raise GraderError(
                 f"the grading process for {job} did not start: {state['error']}. "
                 "Run `cogitate doctor` to see what is missing"

@@ -41,7 +41,11 @@ def describe(_payload: dict[str, Any]) -> dict[str, dict[str, str]]:
 def _settable(config: type) -> dict[str, str]:
     settable: dict[str, str] = {}
     for name, hint in typing.get_type_hints(config).items():
-        kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind not in (type(None), ...)]
+        kinds = [
+            type(kind) if typing.get_origin(hint) is typing.Literal else kind
+            for kind in typing.get_args(hint) or (hint,)
+            if kind not in (type(None), ...)
+        ]
         listed = typing.get_origin(hint) in (list, tuple)
         if len(set(kinds)) == 1 and kinds[0] in (bool, int, float, str):
             settable[name] = f"list of {kinds[0].__name__}" if listed else kinds[0].__name__

@@ -230,7 +230,7 @@ class Server:
 def main() -> None:
     """Load the job, say so, and serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    requests, replies = os.dup(0), os.dup(1)
+    home, requests, replies = os.getcwd(), os.dup(0), os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
@@ -256,6 +256,8 @@ def main() -> None:
         server.serve()
     finally:
         server.close()
+        os.chdir("/")
+        os.rmdir(home)  # the parent cannot, if it was killed
 
 
 if __name__ == "__main__":

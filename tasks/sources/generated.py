@@ -37,6 +37,8 @@ UNUSABLE: Mapping[str, str] = {
     "rush_hour": "it gives no solution that its scorer could be checked with",
 }
 
+_WORDS = {"bool": "true or false", "int": "a whole number", "float": "a number"}
+
 # Families whose items carry a solution beside their answer, which is left empty.
 _SOLUTION = {
     "graph_color": "possible_answer",
@@ -166,4 +168,4 @@ def _read(name: str, option: str, kind: str, value: str) -> JsonValue:
             case _:
                 return value
     except (KeyError, ValueError):
-        raise ConfigError(f"{name}: {option}={value} must be a {kind}") from None
+        raise ConfigError(f"{name}: {option}={value} must be {_WORDS[kind]}") from None

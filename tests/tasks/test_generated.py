@@ -126,7 +126,7 @@ def test_steps_are_written_only_where_they_are_known(
         ("chain_sums", r"no family 'chain_sums' \(did you mean chain_sum"),
         ("composite", "cannot be used: it only mixes other families"),
         ("chain_sum?min_term=2", r"unknown option 'min_term' \(did you mean min_terms.*max_digits"),
-        ("chain_sum?min_terms=x", "min_terms=x must be a int"),
+        ("chain_sum?min_terms=x", "min_terms=x must be a whole number"),
         ("chain_sum?min_terms=9&max_terms=2", "max_terms must be >= min_terms"),
         ("chain_sum?size=0", "size must be at least 1"),
         ("chain_sum?seed=-1", "seed at least 0"),
