@@ -58,7 +58,8 @@ class Child:
         self._job = job
         self._process: _Process | None = None
         self._starting = threading.Lock()
-        os.register_at_fork(after_in_child=self._forget)
+        if sys.platform != "win32":
+            os.register_at_fork(after_in_child=self._forget)
         atexit.register(self.close)
 
     async def run(self, payload: JsonValue, *, limit: float) -> JsonValue:
