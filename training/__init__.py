@@ -6,6 +6,7 @@ from cogitate.training.evaluate import Evaluation, aevaluate, evaluate, summaris
 from cogitate.training.harvest import Harvest, aharvest, harvest
 from cogitate.training.held_back import held_back
 from cogitate.training.intervals import Interval, wilson
+from cogitate.training.outcome import Outcome
 from cogitate.training.trainers import SFTSettings, Trained, train_sft
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Evaluation",
     "Harvest",
     "Interval",
+    "Outcome",
     "SFTRow",
     "SFTSettings",
     "Trained",

@@ -13,7 +13,7 @@ from cogitate.training import wilson
         (0, 10, 0.0, 0.2775),
         (10, 10, 0.7225, 1.0),
         (1, 2, 0.0945, 0.9055),
-        (45, 150, 0.2324, 0.3777),
+        (45, 150, 0.2324, 0.3776),
     ],
 )
 def test_the_interval_is_the_one_worked_by_hand(

@@ -1,0 +1,50 @@
+"""What trained weights say of themselves: a record beside them, in `cogitate.json`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from cogitate.errors import ConfigError, DataError
+
+__all__ = ["Checkpoint"]
+
+_FILE = "cogitate.json"
+
+
+class Checkpoint(BaseModel):
+    """Where an adapter or a model comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parent: str
+    """The weights that training began with: a model's name or folder."""
+    parent_revision: str
+    """Which weights these were."""
+    method: str
+    settings: Mapping[str, JsonValue]
+    rows: int
+    data_hash: str
+    """Of all trained tokens, in order."""
+    metrics: Mapping[str, JsonValue]
+    libraries: Mapping[str, str]
+    """Version by name."""
+
+    def save(self, folder: Path) -> None:
+        """Write the record into the folder of the weights."""
+        (folder / _FILE).write_text(self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Checkpoint":
+        """Read the record of a folder.
+
+        Raises:
+            ConfigError: The folder has none.
+            DataError: It is not such a record.
+        """
+        try:
+            return cls.model_validate_json((folder / _FILE).read_text())
+        except OSError:
+            raise ConfigError(f"{folder} has no {_FILE}: it was not trained here") from None
+        except ValidationError as error:
+            raise DataError(f"{folder / _FILE} is not such a record: {error}") from None

@@ -1,0 +1,157 @@
+"""Training rows: what they hold, how they are kept, and which problems may be measured with them.
+
+A row keeps the tokens exactly as they were sampled and the id of the thought that it comes from,
+so that every trained token can be traced to the graph in which it was thought. Left out here:
+preference pairs and step-wise rows.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+
+from cogitate.errors import ConfigError, DataError
+from cogitate.graphs import Source
+from cogitate.inference import Message
+from cogitate.tasks import Example, Problem, ProblemSet
+
+__all__ = ["Distinct", "SFTRow", "distinct", "load_rows", "same_text", "save_rows", "unseen"]
+
+
+class SFTRow(BaseModel):
+    """One reply that is worth imitating."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    problem: str
+    """The id of its problem."""
+    question: str
+    """The text of its problem: rows of one text are of one problem, whatever the ids."""
+    thought: str
+    """The id of its thought in the graph of that problem."""
+    role: str
+    agent: str
+    operation: str
+    messages: tuple[Message, ...]
+    """The prompt that is trained."""
+    prefix: str = ""
+    """The beginning of the reply, where one was given: part of the prompt."""
+    completion: str
+    prompt_ids: tuple[int, ...] | None = None
+    """As the model saw them; None where they are unknown, or where `messages` are not the prompt
+    that was sampled from: then they come from the chat template."""
+    completion_ids: tuple[int, ...] | None = None
+    """Exactly as sampled, end token included; None where the engine does not tell tokens."""
+    source: Source
+    """Which weights wrote it."""
+    grade: FiniteFloat
+    """What the grader gave, in [0, 1]."""
+
+
+class Distinct(NamedTuple):
+    """Rows without repetition, and how many were left out."""
+
+    rows: list[SFTRow]
+    duplicates: int
+    """The same reply to the same text, as often as it came again."""
+    capped: int
+    """Further replies to a text that has as many as allowed."""
+
+
+def distinct(rows: Iterable[SFTRow], *, per_problem: int | None = None) -> Distinct:
+    """Keep each reply to a text once, and at most `per_problem` replies to a text; the first ones.
+
+    Raises:
+        ConfigError: `per_problem` is less than 1.
+    """
+    if per_problem is not None and per_problem < 1:
+        raise ConfigError(f"per_problem={per_problem}: give at least 1, or None for all")
+    kept: list[SFTRow] = []
+    seen: set[tuple[str, str, str]] = set()
+    count: Counter[tuple[str, str]] = Counter()
+    duplicates = capped = 0
+    for row in rows:
+        asked = (row.role, same_text(row.question))
+        reply = (*asked, same_text(row.completion))
+        if reply in seen:
+            duplicates += 1
+        elif per_problem is not None and count[asked] >= per_problem:
+            capped += 1
+        else:
+            kept.append(row)
+            count[asked] += 1
+        seen.add(reply)
+    return Distinct(kept, duplicates, capped)
+
+
+def unseen(problems: ProblemSet, *, than: Iterable[SFTRow | Problem | Example | str]) -> ProblemSet:
+    """Return the problems whose text is none of those in `than`.
+
+    Ids and generator seeds do not tell: two seeds often make the same text.
+
+    Args:
+        problems: What is to be measured with. Worked examples stay.
+        than: Training rows, the problems they were sampled from, worked examples, other sets.
+
+    Returns:
+        A set whose `dropped` counts what was left out, besides what its loader had dropped.
+
+    Raises:
+        ConfigError: No problem is left.
+    """
+    known = {same_text(_text_of(item)) for item in than}
+    kept = [problem for problem in problems if same_text(problem.prompt) not in known]
+    if not kept:
+        raise ConfigError(f"{problems.name}: every problem was seen before: load other ones")
+    dropped = problems.dropped + len(problems) - len(kept)
+    return ProblemSet(problems.name, kept, examples=problems.examples, dropped=dropped)
+
+
+def same_text(text: str) -> str:
+    """Return the form in which two texts are compared: without differences of white space."""
+    return " ".join(text.split())
+
+
+def _text_of(item: SFTRow | Problem | Example | str) -> str:
+    match item:
+        case SFTRow():
+            return item.question
+        case Problem() | Example():
+            return item.prompt
+        case _:
+            return item
+
+
+def save_rows(path: Path, rows: Sequence[SFTRow]) -> None:
+    """Write rows as JSON lines, all or none of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.writelines(row.model_dump_json() + "\n" for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def load_rows(path: Path) -> list[SFTRow]:
+    """Read rows that `save_rows` wrote.
+
+    Raises:
+        ConfigError: There is no such file.
+        DataError: A line is no row; the message names it.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file: harvest rows first")
+    rows = []
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                rows.append(SFTRow.model_validate_json(line))
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                where = ".".join(str(part) for part in first["loc"]) or "the line"
+                raise DataError(f"{path}, line {number}: {where}: {first['msg']}") from None
+    return rows
