@@ -10,6 +10,7 @@ servers give; so completions from here cannot become RL rows.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
@@ -45,7 +46,8 @@ __all__ = ["OpenAI"]
 _HOME = "https://api.openai.com/v1"
 _HOME_KEY = "OPENAI_API_KEY"
 _MOST = 128
-"""The largest n that every server takes."""
+"""The largest n that OpenAI takes, and so most servers; some take 1."""
+_ABOUT_N = re.compile(r"(?<!\w)n(?!\w)")
 _TOP = 20
 """The most likely tokens that a server shows."""
 
@@ -112,7 +114,7 @@ class OpenAI:
         )
         self._dialect = Dialect(max_tokens_as, logprobs, seeds)
         self._continues = continues
-        self._one_at_a_time = False
+        self._most = _MOST
 
     def __repr__(self) -> str:
         return f"OpenAI({self._model!r}, base_url={self._server.address!r})"
@@ -134,26 +136,35 @@ class OpenAI:
         """
         started = time.perf_counter()
         samples: dict[int, Completion] = {}
+        most = self._most
         try:
             while missing := [place for place in range(request.n) if place not in samples]:
-                if self._one_at_a_time:
+                if most == 1:
                     await _together([self._sample(request, [i], samples, started) for i in missing])
                 else:
-                    await self._sample(request, missing[:_MOST], samples, started)
+                    await self._sample(request, missing[:most], samples, started)
+                    if len(missing) > 1 >= len(samples):  # the server ignores n, or refuses it
+                        most = 1
         except EngineUnavailable as error:
             if samples:
                 raise Interrupted(error, samples) from None
             raise
+        if request.sampling.temperature > 0:  # some servers refuse n for greedy decoding alone
+            self._most = most
         return share_prompt([samples[place] for place in range(request.n)])
 
     async def _sample(
         self, request: Request, places: list[int], samples: dict[int, Completion], started: float
     ) -> None:
-        """Ask for the samples at `places`, and keep those that come."""
+        """Ask for the samples at `places`, and keep those that come: none if n > 1 is refused."""
         part = only(request, places)
-        chat = await self._chat(part, encode(self._model, part, self._dialect))
+        try:
+            chat = await self._chat(part, encode(self._model, part, self._dialect))
+        except EngineRefused as refusal:
+            if part.n > 1 and _ABOUT_N.search(str(refusal)):
+                return
+            raise
         chat = chat.model_copy(update={"choices": chat.choices[: part.n]})
-        self._one_at_a_time = self._one_at_a_time or len(chat.choices) == 1 < part.n
         latency = time.perf_counter() - started
         for place, choice, usage in zip(
             places, chat.choices, usages(chat, part, self.info.price), strict=False

@@ -80,7 +80,10 @@ def failure(
 
 
 def said(text: str) -> str:
-    """Return the message in an error's body, in its usual places, or the body's beginning."""
+    """Return the message in an error's body, in its usual places, or the body's beginning.
+
+    Control characters are left out: a server's words are shown on terminals.
+    """
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -90,7 +93,7 @@ def said(text: str) -> str:
             found = found[name]
     if not isinstance(found, str):
         found = json.dumps(found, ensure_ascii=False)
-    found = " ".join(found.split())
+    found = " ".join("".join(c if c.isprintable() else " " for c in found).split())
     return found if len(found) <= _SHOWN else found[:_SHOWN] + "…"
 
 

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import httpx2
 
-from cogitate.errors import ConfigError, EngineRefused, EngineUnavailable
+from cogitate.errors import ConfigError, EngineError, EngineRefused, EngineUnavailable
 from cogitate.inference.openai.limits import RateLimit
 from cogitate.inference.openai.secret import Secret
 
 __all__ = ["Response", "Server"]
 
+_LARGEST = 1 << 26
 _CONNECT_SECONDS = 10.0
 _IDLE_SECONDS = 4.0  # below the five seconds after which common servers drop a connection
 
@@ -84,13 +85,17 @@ class Server:
             EngineUnavailable: The connection was lost or refused, or the time was up.
             EngineRefused: This server was closed.
             ConfigError: Nothing listens at the address, and never has since it was opened.
+            EngineError: The reply is far too large.
         """
         session = await self._session()
         async with session.slots:
             await self._limit.admit(tokens, session.queue)
             try:
-                async with asyncio.timeout(self._timeout):
-                    response = await session.client.post(f"{self.address}{path}", content=body)
+                async with (
+                    asyncio.timeout(self._timeout),
+                    session.client.stream("POST", self.address + path, content=body) as response,
+                ):
+                    content = await self._content(response)
             except TimeoutError:
                 raise EngineUnavailable(
                     f"{self.address} took longer than {self._timeout:g} s: raise timeout, lower "
@@ -99,12 +104,21 @@ class Server:
             except httpx2.RequestError as error:
                 raise self._lost(error) from None
         self._answered = True
-        content = response.content
         return Response(
             response.status_code,
             {name: self.scrub(value) for name, value in response.headers.items()},
             self._key.scrub_reply(content) if self._key else content,
         )
+
+    async def _content(self, response: httpx2.Response) -> bytes:
+        content = bytearray()
+        async for part in response.aiter_bytes():
+            content += part
+            if len(content) > _LARGEST:
+                raise EngineError(
+                    f"{self.address} sent more than {_LARGEST} bytes: see whether it serves chat"
+                )
+        return bytes(content)
 
     def put_back(self, tokens: int) -> None:
         """Put back what a call did not use of the `tokens` it was sent with."""

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 from pydantic import JsonValue
-from servers import Answer, FakeServer, Seen, chat
+from servers import Answer, FakeServer, Seen, chat, in_background
 
 from cogitate.errors import ConfigError, EngineError, EngineRefused, EngineUnavailable
 from cogitate.inference import Completion, Message, OpenAI, Prefix, Price, Request, Retry, Sampling
@@ -229,6 +229,41 @@ def test_a_server_that_ignores_n_is_asked_once_for_each_sample_from_then_on() ->
     completions = run(server, test)
     assert sorted(c.text for c in completions) == list("abcdef")
     assert [request.body.get("n", 1) for request in server.seen] == [3, 1, 1, 1, 1, 1]
+
+
+def test_a_server_that_refuses_n_is_asked_once_for_each_sample_from_then_on() -> None:
+    refusal = Answer({"error": {"message": "'n' : number must be at most 1"}}, status=400)
+    server = FakeServer(refusal, *(chat(text) for text in "abcd"))
+
+    async def test(url: str) -> list[Completion]:
+        engine = OpenAI("m", base_url=url)
+        first = await engine.complete(replace(ASK, n=2))
+        second = await engine.complete(replace(ASK, n=2))
+        await engine.close()
+        return first + second
+
+    assert sorted(c.text for c in run(server, test)) == list("abcd")
+    assert [request.body.get("n", 1) for request in server.seen] == [2, 1, 1, 1, 1]
+
+
+def test_a_refusal_of_n_for_greedy_decoding_says_nothing_about_sampling() -> None:
+    refusal = Answer({"detail": "n must be 1 when using greedy sampling, got 2."}, status=400)
+    server = FakeServer(refusal, chat("a"), chat("a"), chat("b", "c"))
+
+    async def test(url: str) -> list[Completion]:
+        engine = OpenAI("m", base_url=url)
+        greedy = replace(ASK, n=2, sampling=Sampling(temperature=0))
+        completions = await engine.complete(greedy) + await engine.complete(replace(ASK, n=2))
+        await engine.close()
+        return completions
+
+    assert [c.text for c in run(server, test)] == ["a", "a", "b", "c"]
+    assert [request.body.get("n", 1) for request in server.seen] == [2, 1, 1, 2]
+
+
+def test_any_other_refusal_of_several_samples_is_a_refusal() -> None:
+    with pytest.raises(EngineRefused, match="bad words"):
+        complete(Answer({"detail": "bad words"}, status=400), request=replace(ASK, n=2))
 
 
 def test_a_server_that_gives_more_than_n_is_not_believed() -> None:
@@ -487,15 +522,10 @@ def test_a_cancelled_call_closes_its_connection_and_frees_its_place() -> None:
 
 
 def test_one_engine_serves_one_loop_after_another_and_leaves_nothing_open() -> None:
-    engines: dict[str, OpenAI] = {}
-
-    async def main() -> str:
-        async with FakeServer(chat("4")) as server:
-            engine = engines.setdefault("m", OpenAI("m", base_url=server.url))
-            engine._server.address = server.url
-            return (await engine.complete(ASK))[0].text
-
-    assert [asyncio.run(main()) for _ in range(3)] == ["4", "4", "4"]
+    with in_background(FakeServer(*[chat("4")] * 3)) as server:
+        engine = OpenAI("m", base_url=server.url)
+        texts = [asyncio.run(engine.complete(ASK))[0].text for _ in range(3)]
+    assert texts == ["4", "4", "4"] and server.connections == 3
 
 
 def test_a_closed_engine_refuses() -> None:

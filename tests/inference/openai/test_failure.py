@@ -151,6 +151,17 @@ def test_a_reply_that_makes_no_sense_is_an_error_that_shows_how_it_begins(body: 
     asyncio.run(main())
 
 
+def test_a_reply_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogitate.inference.openai.server._LARGEST", 1000)
+
+    async def main() -> None:
+        async with FakeServer(Answer(b" " * 100_000)) as server:
+            with pytest.raises(EngineError, match="sent more than 1000 bytes"):
+                await ask(OpenAI("m", base_url=server.url))
+
+    asyncio.run(main())
+
+
 # what was said, and for how long to wait
 
 
@@ -186,6 +197,7 @@ def test_a_wait_until_a_date_is_the_time_until_then() -> None:
         ('{"detail": [{"loc": ["n"]}]}', '[{"loc": ["n"]}]'),
         ('{"message": "a"}', "a"),
         ("a\n  b", "a b"),
+        ('{"error": "a\\u001b[2Jb\\ud800"}', "a [2Jb"),
         ("[" * 5000, "[" * 300 + "…"),
     ],
 )

@@ -1,4 +1,7 @@
-"""A real server, killed with requests in flight and started again: nothing is lost."""
+"""A real server, killed with requests in flight and started again: nothing is lost.
+
+`test_two_engines` shows the same with a whole team, at every run of the tests.
+"""
 
 import asyncio
 from pathlib import Path
@@ -35,6 +38,7 @@ async def through_an_outage(server: TransformersServer, engine: Engine) -> list[
     return await asyncio.gather(*calls)
 
 
+@pytest.mark.slow
 def test_a_server_killed_with_requests_in_flight_loses_nothing(
     tiny_llama: Path, tmp_path: Path
 ) -> None:
