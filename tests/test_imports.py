@@ -16,7 +16,7 @@ LAYERS = ["errors", "inference", "tasks", "agents", "graphs", "memory", "trainin
 MODULES = {
     ".".join(["cogitate", *path.relative_to(FRONT_DOOR).with_suffix("").parts]): path
     for folder in [FRONT_DOOR, *(FRONT_DOOR / layer for layer in LAYERS)]
-    for path in (folder.glob("*.py") if folder == FRONT_DOOR else folder.rglob("*.py"))
+    for path in folder.rglob("*.py")
 }
 HEAVY = [
     "torch",

@@ -14,7 +14,7 @@ FOLDERS = {
     for name, place in PROJECT["tool"]["setuptools"]["package-dir"].items()
     if name != "cogitate"
 }
-MODULES = sorted(FRONT_DOOR.glob("*.py")) + sorted(
+MODULES = sorted(FRONT_DOOR.rglob("*.py")) + sorted(
     module for folder in FOLDERS.values() for module in folder.rglob("*.py")
 )
 NAMES_THAT_SAY_NOTHING = {"base", "common", "helpers", "misc", "utils"}
@@ -61,10 +61,13 @@ def test_there_is_no_link_but_those() -> None:
 
 
 def test_the_packages_in_pyproject_are_the_folders_with_modules() -> None:
-    found = {"cogitate"} | {
-        ".".join(["cogitate", *module.parent.relative_to(ROOT).parts])
-        for folder in FOLDERS.values()
-        for module in folder.rglob("*.py")
+    found = {
+        ".".join(["cogitate", *module.parent.relative_to(root).parts])
+        for root, modules in [
+            (FRONT_DOOR, FRONT_DOOR.rglob("*.py")),
+            *((ROOT, folder.rglob("*.py")) for folder in FOLDERS.values()),
+        ]
+        for module in modules
     }
     assert sorted(found) == sorted(PROJECT["tool"]["setuptools"]["packages"])
 

@@ -28,7 +28,7 @@ from filelock import FileLock
 
 from cogitate.errors import ConfigError
 
-__all__ = ["EMBEDDED", "EmbeddedModel", "cache_folder", "ensure_embedded"]
+__all__ = ["EMBEDDED", "EmbeddedModel", "cache_folder", "ensure_embedded", "find_embedded"]
 
 _MANIFEST = "manifest.json"
 _FORM = 1
@@ -141,6 +141,12 @@ def ensure_embedded(
         if not _is_finished(target, model):
             _build(model, target, fetch, convert)
     return target
+
+
+def find_embedded(name: str = "smollm2-135m", *, cache: Path | None = None) -> Path | None:
+    """Return the folder of an embedded model where it is there and whole; makes nothing."""
+    folder = (cache or cache_folder()) / "models" / name
+    return folder if _is_finished(folder, EMBEDDED[name]) else None
 
 
 def _is_finished(folder: Path, model: EmbeddedModel) -> bool:

@@ -4,7 +4,11 @@ from typing import Annotated
 
 import typer
 
+from cogitate.cli.doctor import doctor
 from cogitate.cli.eval import evaluate
+from cogitate.cli.methods import methods
+from cogitate.cli.models import models
+from cogitate.cli.show import show
 from cogitate.cli.solve import solve
 
 __all__ = ["app", "main"]
@@ -19,6 +23,10 @@ app = typer.Typer(
 )
 app.command("solve")(solve)
 app.command("eval")(evaluate)
+app.command("models")(models)
+app.command("methods")(methods)
+app.command("show")(show)
+app.command("doctor")(doctor)
 
 
 def _version(asked: bool) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from cogitate.cli import options
+import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, Failed, reported
 from cogitate.cli.interrupt import interruptible
 from cogitate.cli.meter import Meter
@@ -117,6 +118,11 @@ def _gradable(sets: list[ProblemSet]) -> None:
                 )
 
 
+def _now() -> str:
+    """The name of a run: when it began, and in which process."""
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {os.getpid()}"
+
+
 @dataclass
 class _Run:
     """One run of the command: what it shall do, and what it has done."""
@@ -125,7 +131,7 @@ class _Run:
     sets: list[ProblemSet]
     results: Results
     concurrency: int
-    name: str = field(default_factory=lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    name: str = field(default_factory=_now)
     settings: str = ""
     done: list[tuple[ProblemSet, Evaluation]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from cogitate.cli import options
+import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, Failed, reported
 from cogitate.cli.interrupt import interruptible
 from cogitate.cli.terminal import emit, emit_json
 from cogitate.cli.watch import watching
 from cogitate.errors import ConfigError
-from cogitate.graphs import Episode, Result, asolve
+from cogitate.graphs import Episode, Result, Strategy, asolve
 from cogitate.graphs.run import grade
 from cogitate.tasks import Problem
 from cogitate.training.evaluate import name_of
@@ -86,7 +86,8 @@ def solve(
     if not strategies and config is None:
         strategies = ["self-refine"]
     setup = options.set_up(team, config=config, strategies=strategies, budget=budget, seed=seed)
-    if len(setup.strategies) > 1:
+    how, *others = setup.strategies
+    if others:
         raise ConfigError(f"{config} names several strategies: choose one with --strategy")
     if setup.team.oracle and reference is None:
         raise ConfigError("a grader compares with the right answer: give it as --reference")
@@ -96,22 +97,24 @@ def solve(
         raise ConfigError("the problem is empty: write a question")
     task = Problem(prompt=prompt, reference=reference)
     with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
-        episode, code = asyncio.run(_think(task, setup, quiet=quiet))
+        episode, code = asyncio.run(_think(task, how, setup, quiet=quiet))
     result = episode.result
     assert result is not None
     if target is not None:
         target.write_text(result.graph.to_json(), encoding="utf-8")
     if json:
-        emit_json(_record(episode, result, name_of(setup.strategies[0])))
+        emit_json(_record(episode, result, name_of(how)))
     else:
-        _show(episode, result, name_of(setup.strategies[0]))
+        _show(episode, result, name_of(how))
     _conclude(result, code)
 
 
-async def _think(task: Problem, setup: options.Setup, *, quiet: bool) -> tuple[Episode, int | None]:
+async def _think(
+    task: Problem, how: Strategy, setup: options.Setup, *, quiet: bool
+) -> tuple[Episode, int | None]:
     """Think and grade; also the exit code of a signal that came meanwhile."""
     with interruptible() as interrupt:
-        async with watching(setup.strategies[0], quiet=quiet) as watch:
+        async with watching(how, quiet=quiet) as watch:
             result = await asolve(
                 task,
                 setup.team,
