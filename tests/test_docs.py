@@ -21,6 +21,7 @@ PAGES = [
 BLOCK = re.compile(
     r"^(?P<model><!-- model -->\n+)?```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 class Block(NamedTuple):
@@ -60,12 +61,19 @@ def pages_with_code() -> list[object]:
 
 @pytest.mark.parametrize("path", pages_with_code())
 def test_the_code_of_a_page_runs(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "__main__"}
-    for block in blocks(path.read_text()):
+    page = path.read_text()
+    for block in blocks(page):
         run(block.code, names, str(path))
+    printed = capsys.readouterr().out
+    for drawing in MERMAID.findall(page):
+        assert drawing in printed, "a drawing is not what the code of the page prints"
 
 
 def test_blocks_share_names_may_await_and_keep_their_line() -> None:

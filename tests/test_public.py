@@ -35,10 +35,12 @@ PUBLIC = [
     "asolve",
     "graphs",
     "inference",
+    "memory",
     "run",
     "solve",
     "strategy",
     "tasks",
+    "training",
 ]
 
 

@@ -125,8 +125,9 @@ def _text_of(item: SFTRow | Problem | Example | str) -> str:
             return item
 
 
-def save_rows(path: Path, rows: Sequence[SFTRow]) -> None:
+def save_rows(path: str | Path, rows: Sequence[SFTRow]) -> None:
     """Write rows as JSON lines, all or none of them."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
     with unfinished.open("w", encoding="utf-8") as file:
@@ -136,13 +137,14 @@ def save_rows(path: Path, rows: Sequence[SFTRow]) -> None:
     unfinished.replace(path)
 
 
-def load_rows(path: Path) -> list[SFTRow]:
+def load_rows(path: str | Path) -> list[SFTRow]:
     """Read rows that `save_rows` wrote.
 
     Raises:
         ConfigError: There is no such file.
         DataError: A line is no row; the message names it.
     """
+    path = Path(path)
     if not path.is_file():
         raise ConfigError(f"{path}: there is no such file: harvest rows first")
     rows = []

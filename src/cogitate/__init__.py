@@ -1,6 +1,6 @@
 """Teams of agents that think over one graph, and learn from what they thought."""
 
-from cogitate import agents, graphs, inference, tasks
+from cogitate import agents, graphs, inference, memory, tasks, training
 from cogitate.agents import Agent, Critic, Generator, Refiner, Team, Verifier
 from cogitate.errors import (
     BudgetExhausted,
@@ -68,8 +68,10 @@ __all__ = [
     "asolve",
     "graphs",
     "inference",
+    "memory",
     "run",
     "solve",
     "strategy",
     "tasks",
+    "training",
 ]
