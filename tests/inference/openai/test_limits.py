@@ -73,11 +73,11 @@ def test_requests_are_let_through_in_the_order_they_came_and_the_cancelled_are_p
 
     async def main() -> None:
         queue = asyncio.Lock()
-        await asyncio.gather(*(limit.admit(0, queue) for _ in range(600)))
-        tasks = [asyncio.create_task(go(number, queue)) for number in range(6)]
-        await asyncio.sleep(0)
-        tasks[0].cancel()
-        tasks[3].cancel()
+        async with queue:
+            tasks = [asyncio.create_task(go(number, queue)) for number in range(6)]
+            await asyncio.sleep(0)
+            tasks[0].cancel()
+            tasks[3].cancel()
         await asyncio.wait(tasks)
 
     asyncio.run(main())
