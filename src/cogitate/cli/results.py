@@ -1,8 +1,8 @@
 """The results file of `cogitate eval`: a line for each finished episode, so nothing is lost.
 
 A line is written when its episode ends. Its key is made from all that the outcome depends on:
-problem, worked examples, strategy, team, weights, budget and seed. A later run with the same file
-takes the lines whose key it needs, and thinks only about the rest.
+set, problem, worked examples, strategy, team, weights, budget and seed. A later run with the same
+file takes the lines whose key it needs, and thinks only about the rest.
 """
 
 import json
@@ -126,7 +126,7 @@ def settings_of(team: Team, engines: Engines, *, budget: Budget, seed: int) -> s
 def key_of(problem: Problem, problems: ProblemSet, strategy: str, settings: str) -> str:
     """Return the key of an outcome: 24 hexadecimal digits."""
     examples = [example.model_dump_json() for example in problems.examples]
-    parts = json.dumps([problem.model_dump_json(), examples, strategy, settings])
+    parts = json.dumps([problems.name, problem.model_dump_json(), examples, strategy, settings])
     return blake2b(parts.encode(), digest_size=12).hexdigest()
 
 

@@ -1,0 +1,62 @@
+"""The commands that tell what there is."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cogitate.graphs import methods
+
+Command = Callable[..., tuple[int, str, str, BaseException | None]]
+
+
+def test_every_strategy_is_listed_with_what_it_costs_and_when_it_pays(cogitate: Command) -> None:
+    _, out, _, _ = cogitate("methods")
+    listed = json.loads(cogitate("methods", "--json")[1])["methods"]
+
+    assert [method["name"] for method in listed] == list(methods())
+    for method in listed:
+        assert f"{method['name']}" in out
+        assert method["calls"] in out
+        assert method["pays"] in out
+
+
+def test_models_say_whether_the_embedded_one_is_ready(
+    cogitate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COGITATE_CACHE", str(tmp_path))
+    _, out, _, _ = cogitate("models")
+    [embedded] = json.loads(cogitate("models", "--json")[1])["embedded"]
+
+    assert "hf/smollm2-135m (Apache-2.0): fetched at its first use" in out
+    assert (embedded["name"], embedded["ready"]) == ("hf/smollm2-135m", False)
+    assert "openai/" in out
+
+
+def test_the_doctor_names_what_is_missing_and_never_shows_a_key(
+    cogitate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COGITATE_CACHE", str(tmp_path))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-to-be-seen")
+    code, out, err, _ = cogitate("doctor")
+
+    assert (code, err) == (0, "")
+    assert "missing  hf/smollm2-135m  not in the cache yet" in out
+    assert "→ the first use fetches about 100 MB" in out
+    assert "a key is set in OPENAI_API_KEY" in out
+    assert "not-to-be-seen" not in out
+
+
+def test_the_doctor_fails_where_something_essential_is_broken(
+    cogitate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("COGITATE_CACHE", str(tmp_path / "file" / "cache"))
+    code, out, err, _ = cogitate("doctor", "--json")
+    states = {finding["what"]: finding["state"] for finding in json.loads(out)["findings"]}
+
+    assert code == 1
+    assert json.loads(out)["ok"] is False
+    assert states["cache"] == "broken"
+    assert err == "cogitate: broken: cache. The lines with → say what to do\n"
