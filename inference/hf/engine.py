@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cogitate.errors import ConfigError, EngineRefused, PromptTooLong
-from cogitate.inference.completion import Completion, Score, Usage
+from cogitate.inference.completion import Completion, Score
 from cogitate.inference.engine import EngineInfo
 from cogitate.inference.hf import locate
 from cogitate.inference.hf.memory import Memory
 from cogitate.inference.request import Request, Sampling
-from cogitate.inference.text import before_stop, split_reasoning
 
 if TYPE_CHECKING:
     from cogitate.inference.hf.encode import Encoder, Prompt
@@ -32,8 +31,6 @@ __all__ = ["HF"]
 
 _LONG = 20_000
 """Characters from which encoding is left to a thread."""
-_OVERLAP = 8
-"""Tokens of a begun reply that are decoded with its continuation: a token may be half a word."""
 _ENDLESS = 1 << 40
 """The context of a model that states none."""
 
@@ -118,6 +115,7 @@ class HF:
             EngineError: The model failed.
         """
         self._check(request)
+        from cogitate.inference.hf.reply import completions, stop_check
         from cogitate.inference.hf.row import Row
         from cogitate.inference.hf.sampling import random_source
 
@@ -126,16 +124,18 @@ class HF:
         limit = min(request.sampling.max_tokens, (info.context or _ENDLESS) - len(prompt.ids))
         self._fit(len(prompt.ids), limit, info)
 
-        def answer(ask: "Ask") -> list[Completion]:
-            return [self._completion(request, prompt, row, ask, info, encoder) for row in ask.rows]
-
         def rows(ask: "Ask") -> list[Row]:
             return [
                 Row(ask, prompt.ids, limit, request.sampling, random_source(request, number))
                 for number in request.sample_numbers
             ]
 
-        return await self._ask(request, rows, answer, _stop_check(request.sampling.stop, encoder))
+        return await self._ask(
+            request,
+            rows,
+            lambda ask: completions(ask, request, prompt, encoder, info),
+            stop_check(request.sampling.stop, encoder),
+        )
 
     async def score(self, request: Request, texts: Sequence[str]) -> list[Score]:
         """The log-probability of each of `texts` as the reply, at temperature 1.
@@ -148,6 +148,7 @@ class HF:
             PromptTooLong: Prompt and text do not fit the model's context.
         """
         self._check(request)
+        from cogitate.inference.hf.reply import scores
         from cogitate.inference.hf.row import Row
         from cogitate.inference.hf.sampling import random_source
 
@@ -166,21 +167,17 @@ class HF:
             return [Row(ask, prompt.ids, 0, sampling, source, ids) for ids in given]
 
         def answer(ask: "Ask") -> list[Score]:
-            scores = []
-            for i, (text, row) in enumerate(zip(texts, ask.rows, strict=True)):
-                first, cached = (len(prompt.ids), row.held) if i == 0 else (0, 0)
-                usage = Usage(prompt=first + len(row.given), cached=cached)
-                scores.append(Score(text, row.given, tuple(row.logprobs), usage))
-            return scores
+            return scores(ask, texts, prompt)
 
         return await self._ask(request, rows, answer, lambda _ids: False) if texts else []
 
     async def close(self) -> None:
         """Stop the model's thread and free its memory."""
-        self._closed = True
-        if self._worker is not None:
-            await asyncio.to_thread(self._worker.close)
-            self._worker = None
+        with self._lock:
+            self._closed = True
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            await asyncio.to_thread(worker.close)
 
     def _check(self, request: Request) -> None:
         if self._closed:
@@ -254,6 +251,8 @@ class HF:
         from cogitate.inference.hf.worker import Worker
 
         with self._lock:
+            if self._closed:
+                raise EngineRefused(f"{self.info.model} is closed: make a new engine")
             if self._worker is None:
                 self._worker = Worker(self._load)
             return self._worker
@@ -271,38 +270,6 @@ class HF:
             memory=self._memory,
         )
 
-    def _completion(
-        self,
-        request: Request,
-        prompt: "Prompt",
-        row: "Row",
-        ask: "Ask",
-        info: EngineInfo,
-        encoder: "Encoder",
-    ) -> Completion:
-        begun = prompt.ids[len(prompt.ids) - min(prompt.prefix, _OVERLAP) :]
-        text = before_stop(encoder.decode(row.ids, after=begun), request.sampling.stop)
-        text, reasoning = split_reasoning(text, opened=prompt.reasons)
-        first = row is ask.rows[0]
-        return Completion(
-            text=text,
-            reasoning=reasoning,
-            finish=row.finish or "length",
-            usage=Usage(
-                prompt=len(prompt.ids) if first else 0,
-                cached=row.held if first else 0,
-                completion=len(row.ids),
-            ),
-            prompt_ids=prompt.ids,
-            token_ids=tuple(row.ids),
-            logprobs=tuple(row.logprobs),
-            model=info.model,
-            revision=info.revision,
-            adapter=request.adapter,
-            adapter_revision=ask.adapter_revision,
-            latency=row.latency,
-        )
-
 
 def _resolve(future: "asyncio.Future[list[T]]", result: list[T], error: Exception | None) -> None:
     if future.done():
@@ -311,20 +278,6 @@ def _resolve(future: "asyncio.Future[list[T]]", result: list[T], error: Exceptio
         future.set_result(result)
     else:
         future.set_exception(error)
-
-
-def _stop_check(stops: Sequence[str], encoder: "Encoder") -> Callable[[list[int]], bool]:
-    """Return whether the last of some ids completes a stop string."""
-    if not stops:
-        return lambda _ids: False
-    # a token is at least one byte, so this many end with every stop string that the last completes
-    reach = max(len(stop.encode()) for stop in stops) + 4
-
-    def ends(ids: list[int]) -> bool:
-        text = encoder.decode(ids[-reach:])
-        return any(stop in text for stop in stops)
-
-    return ends
 
 
 def _too_long(tokens: int, info: EngineInfo) -> str:

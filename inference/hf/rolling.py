@@ -6,11 +6,13 @@ Left out: chunks of a prefill between decoding steps. A long prompt holds the ot
 which costs them time and the batch no throughput.
 """
 
+import math
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 
 import torch
 
+from cogitate.errors import EngineError
 from cogitate.inference.hf.memory import Memory
 from cogitate.inference.hf.prefix import BLOCK, PrefixCache, block_keys
 from cogitate.inference.hf.row import Row
@@ -217,6 +219,8 @@ class Rolling:
             if row.given:
                 row.finished("stop")
                 continue
+            if math.isnan(logprob):
+                row.ask.end(EngineError("the model's numbers overflowed: use dtype='float32'"))
             row.ids.append(token)
             row.logprobs.append(logprob)
             if token in self._ends or row.ask.ends(row.ids):

@@ -15,6 +15,9 @@ from cogitate.inference.request import Request, Sampling
 
 __all__ = ["Draw", "draw", "random_source"]
 
+_COLDEST = 1e-4
+"""Below this temperature, dividing by it would overflow, and nothing is left to chance anyway."""
+
 
 class Draw(NamedTuple):
     """What was sampled for each row."""
@@ -42,7 +45,8 @@ def draw(
         samplings: How each row is sampled.
         sources: The random source of each row.
     """
-    heat_B1 = logits_BV.new_tensor([[s.temperature or 1.0] for s in samplings])
+    heats = [max(s.temperature, _COLDEST) if s.temperature else 1.0 for s in samplings]
+    heat_B1 = logits_BV.new_tensor(heats)[:, None]
     logprobs_BV = torch.log_softmax(logits_BV / heat_B1, dim=-1)
     hot = [i for i, sampling in enumerate(samplings) if sampling.temperature > 0]
     if len(hot) < len(samplings):
