@@ -155,6 +155,20 @@ def test_where_no_model_wrote_anything_the_servers_words_are_the_message(cogitat
     assert "this model only speaks Latin" in err.splitlines()[-1]
 
 
+def test_what_was_thought_before_a_failure_is_kept(cogitate: Command, tmp_path: Path) -> None:
+    replies = [chat("Answer: 42"), Answer({"error": {"message": "no such key"}}, 401)]
+    file = tmp_path / "graph.json"
+    with in_background(FakeServer(*replies)) as server:
+        code, out, err, _ = cogitate(
+            *("solve", QUESTION, "--model", "openai/m", "--base-url", server.url),
+            *("--json", "--save", str(file)),
+        )
+    assert code == 2
+    assert (json.loads(out)["answer"], json.loads(out)["stopped"]) == ("42", "failed")
+    assert "Check the key" in err.splitlines()[-1]
+    assert len(ThoughtGraph.from_json(file.read_text())) == 2
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
 def test_on_a_terminal_the_tree_grows_before_ones_eyes() -> None:
     async def slow(seen: Seen) -> Answer:

@@ -5,7 +5,14 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from cogitate.cli.terminal import note
 from cogitate.graphs.render import one_line
@@ -31,6 +38,7 @@ class Meter:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
+            TimeElapsedColumn(),
             TextColumn("{task.fields[state]}", markup=False),
             console=console,
             transient=True,
@@ -48,6 +56,7 @@ class Meter:
         self._correct = sum(outcome.correct for outcome in kept)
         self._new = self._tokens = 0
         self._started = self._told = time.perf_counter()
+        self._bar.reset(self._task)
         self._bar.update(
             self._task, description=self._title, total=total, completed=len(kept), state="thinking"
         )

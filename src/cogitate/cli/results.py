@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import FiniteFloat, ValidationError
 
-from cogitate.agents import Team
+from cogitate.agents import Team, Verifier
 from cogitate.errors import ConfigError, DataError
 from cogitate.graphs import Budget
 from cogitate.graphs.solve import open_engines
@@ -115,7 +115,7 @@ def settings_of(team: Team, engines: Engines, *, budget: Budget, seed: int) -> s
             "adapter": _weights(agent.adapter),
             "sampling": repr(agent.sampling),
             "examples": agent.examples,
-            "method": repr(agent),
+            "method": agent.method if isinstance(agent, Verifier) else None,
         }
         for agent in team.agents
     ]

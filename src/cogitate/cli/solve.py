@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import io
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from pydantic import JsonValue
@@ -15,8 +16,8 @@ from cogitate.cli.failure import Debug, Failed, reported
 from cogitate.cli.interrupt import interruptible
 from cogitate.cli.terminal import emit, emit_json
 from cogitate.cli.watch import watching
-from cogitate.errors import ConfigError
-from cogitate.graphs import Episode, Result, Strategy, asolve
+from cogitate.errors import CogitateError, ConfigError
+from cogitate.graphs import Deliberation, Episode, Result, Strategy, asolve, best_thought
 from cogitate.graphs.run import grade
 from cogitate.tasks import Problem
 from cogitate.training.evaluate import name_of
@@ -97,34 +98,61 @@ def solve(
         raise ConfigError("the problem is empty: write a question")
     task = Problem(prompt=prompt, reference=reference)
     with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
-        episode, code = asyncio.run(_think(task, how, setup, quiet=quiet))
-    result = episode.result
-    assert result is not None
+        episode, result, code, failure = asyncio.run(_think(task, how, setup, quiet=quiet))
     if target is not None:
         target.write_text(result.graph.to_json(), encoding="utf-8")
     if json:
-        emit_json(_record(episode, result, name_of(how)))
+        emit_json(_record(episode, result, name_of(how), setup.seed))
     else:
         _show(episode, result, name_of(how))
+    if failure is not None:
+        raise failure
     _conclude(result, code)
 
 
-async def _think(
-    task: Problem, how: Strategy, setup: options.Setup, *, quiet: bool
-) -> tuple[Episode, int | None]:
-    """Think and grade; also the exit code of a signal that came meanwhile."""
+class _Thinking(NamedTuple):
+    """What thinking came to."""
+
+    episode: Episode
+    result: Result
+    code: int | None
+    """The exit code of a signal that came meanwhile."""
+    failure: CogitateError | None
+    """What ended it, after something had been thought."""
+
+
+async def _think(task: Problem, how: Strategy, setup: options.Setup, *, quiet: bool) -> _Thinking:
+    failure: CogitateError | None = None
     with interruptible() as interrupt:
         async with watching(how, quiet=quiet) as watch:
-            result = await asolve(
-                task,
-                setup.team,
-                watch,
-                budget=setup.budget,
-                seed=setup.seed,
-                watch=watch.thought,
-                stop=interrupt.event,
-            )
-        return await grade(Episode(task, result, None)), interrupt.code
+            try:
+                result = await asolve(
+                    task,
+                    setup.team,
+                    watch,
+                    budget=setup.budget,
+                    seed=setup.seed,
+                    watch=watch.thought,
+                    stop=interrupt.event,
+                )
+            except CogitateError as error:
+                if watch.deliberation is None or not watch.thoughts:
+                    raise
+                failure, result = error, _so_far(watch.deliberation, watch.seconds)
+        return _Thinking(await grade(Episode(task, result, None)), result, interrupt.code, failure)
+
+
+def _so_far(d: Deliberation, seconds: float) -> Result:
+    """What was thought before the failure that ended it."""
+    return Result(
+        problem=d.task,
+        thought=best_thought(d.graph),
+        graph=d.graph,
+        usage=d.ledger.usage,
+        stopped="failed",
+        oracle=d.team.oracle,
+        seconds=seconds,
+    )
 
 
 def _writable(path: str | None) -> Path | None:
@@ -132,14 +160,14 @@ def _writable(path: str | None) -> Path | None:
     if path is None:
         return None
     file = Path(path)
-    try:
-        file.touch()
-    except OSError as error:
-        raise ConfigError(f"--save {path}: it cannot be written: {error.strerror}") from None
+    if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise ConfigError(
+            f"--save {path}: it cannot be written: choose a file in a folder of yours"
+        )
     return file
 
 
-def _record(episode: Episode, result: Result, strategy: str) -> dict[str, JsonValue]:
+def _record(episode: Episode, result: Result, strategy: str, seed: int) -> dict[str, JsonValue]:
     import json  # the option of this command has the same name
 
     usage, found = result.usage, episode.grade
@@ -150,6 +178,7 @@ def _record(episode: Episode, result: Result, strategy: str) -> dict[str, JsonVa
         "stopped": result.stopped,
         "oracle": result.oracle,
         "strategy": strategy,
+        "seed": seed,
         "usage": {
             "prompt": usage.prompt,
             "cached": usage.cached,
@@ -192,6 +221,7 @@ _REASONS = {
     "money": "the money budget was met; --budget money=... sets it",
     "seconds": "the time was up; --budget seconds=... sets it",
     "interrupted": "interrupted",
+    "failed": "by a failure that no model can mend",
 }
 
 

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from cogitate.cli.terminal import note
-from cogitate.graphs import Deliberation, Strategy, Thought, ThoughtGraph
+from cogitate.graphs import Deliberation, Strategy, Thought
 from cogitate.graphs.render import caption, one_line
 
 __all__ = ["Watch", "watching"]
@@ -30,13 +30,14 @@ class Watch:
         self._strategy = strategy
         self._lines = lines
         self._started = time.perf_counter()
-        self.graph: ThoughtGraph | None = None
+        self.deliberation: Deliberation | None = None
+        """Where it thinks; None before it began."""
         self.thoughts = 0
         self.tokens = 0
 
     async def __call__(self, d: Deliberation) -> Thought | None:
         """Think as the strategy does."""
-        self.graph = d.graph
+        self.deliberation = d
         return await self._strategy(d)
 
     def thought(self, thought: Thought) -> None:
@@ -46,10 +47,14 @@ class Watch:
         if self._lines:
             note(f"{self.status()} · {caption(thought)}: {one_line(thought.text, 80)}")
 
+    @property
+    def seconds(self) -> float:
+        """How long it has been."""
+        return time.perf_counter() - self._started
+
     def status(self) -> str:
         """How long it has been, and what has come."""
-        seconds = time.perf_counter() - self._started
-        return f"{seconds:.0f} s · {self.thoughts} thoughts · {self.tokens} new tokens"
+        return f"{self.seconds:.0f} s · {self.thoughts} thoughts · {self.tokens} new tokens"
 
 
 @asynccontextmanager
@@ -78,7 +83,8 @@ async def _live(watch: Watch, console: Console) -> None:
 
 def _screen(watch: Watch, console: Console) -> Text:
     """The newest part of the tree that fits the terminal."""
-    tree = watch.graph.to_tree(width=max(20, console.width - 12)) if watch.graph else ""
+    d = watch.deliberation
+    tree = d.graph.to_tree(width=max(20, console.width - 12)) if d else ""
     lines = tree.splitlines()[-max(1, console.height - 3) :]
     text = "\n".join([*lines, f"thinking · {watch.status()} · Ctrl-C stops and keeps"])
     return Text(text, no_wrap=True, overflow="ellipsis")
