@@ -134,6 +134,8 @@ asyncio.run(work())
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
     assert "once more quits at once" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)  # the same one, sent once more by a wrapper
+    time.sleep(0.6)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)

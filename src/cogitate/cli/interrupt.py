@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,6 +18,9 @@ from cogitate.cli.terminal import note
 
 __all__ = ["Interrupt", "interruptible"]
 
+_SAME_SIGNAL_SECONDS = 0.5
+"""`timeout` and other wrappers send one signal twice: to the process, and to its group."""
+
 
 class Interrupt:
     """Whether, and by which signal, the command was told to stop."""
@@ -24,6 +28,8 @@ class Interrupt:
     def __init__(self) -> None:
         self.event = asyncio.Event()
         self.signal: int | None = None
+        self.since = 0.0
+        """When it came, by the monotonic clock."""
 
     @property
     def code(self) -> int | None:
@@ -38,10 +44,12 @@ def interruptible() -> Iterator[Interrupt]:
 
     def stop(number: int, _frame: FrameType | None) -> None:
         if interrupt.signal is not None:
+            if time.monotonic() - interrupt.since < _SAME_SIGNAL_SECONDS:
+                return
             if sys.stderr.isatty():
                 os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # a live display hides the cursor
             os._exit(128 + number)
-        interrupt.signal = number
+        interrupt.signal, interrupt.since = number, time.monotonic()
         loop.call_soon_threadsafe(interrupt.event.set)
         note("stopping, and keeping what is finished; once more quits at once")
 

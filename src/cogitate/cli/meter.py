@@ -45,7 +45,7 @@ class Meter:
             disable=quiet or self._lines,
         )
         self._title = ""
-        self._task = self._bar.add_task("", total=None, state="")
+        self._task = self._bar.add_task("opening the models", total=None, state="")
         self._total = self._done = self._correct = self._new = self._tokens = 0
         self._started = self._told = time.perf_counter()
 
