@@ -7,6 +7,7 @@ adapter. Left out here: full weights, other adapters, packing, and resuming in t
 
 import hashlib
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from cogitate.errors import ConfigError
 from cogitate.inference.hf.locate import fetch, fingerprint
 from cogitate.training.checkpoint import Checkpoint
 from cogitate.training.dataset import SFTRow
+from cogitate.training.trainers.tokens import Labelled, encode
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["SFTSettings", "Trained", "train_sft"]
 
 _LIBRARIES = ("cogitate", "torch", "transformers", "trl", "peft")
-_IGNORED = -100
-"""The label of a token without loss, as PyTorch's cross-entropy has it."""
 
 
 class SFTSettings(BaseModel):
@@ -41,11 +41,15 @@ class SFTSettings(BaseModel):
     learning_rate: float = Field(default=5e-4, gt=0)
     """The highest: a tenth of the steps lead up to it, then it falls along a cosine."""
     epochs: float = Field(default=3, gt=0)
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=8, ge=1)
     """Rows in one step."""
     max_tokens: int = Field(default=1024, ge=2)
     """Rows of more tokens, prompt included, are left out and counted."""
     seed: int = 0
+
+    def steps(self, rows: int) -> int:
+        """The steps that training on so many rows takes."""
+        return math.ceil(math.ceil(rows / self.batch_size) * self.epochs)
 
 
 class Trained(NamedTuple):
@@ -62,11 +66,6 @@ class Trained(NamedTuple):
     """Rows whose completion was encoded from its text: it has no ids, or other weights' ids."""
     too_long: int
     """Rows left out because of `max_tokens`."""
-
-
-class _Encoded(NamedTuple):
-    input_ids: list[int]
-    labels: list[int]
 
 
 def train_sft(
@@ -90,9 +89,8 @@ def train_sft(
         ConfigError: No rows, rows without a prompt, or no such model.
     """
     settings = settings or SFTSettings()
-    model = base.removeprefix("hf/") if base.startswith("hf/") else base
-    folder = fetch(model)
-    encoded, reencoded = _encode(rows, folder)
+    folder = fetch(base.removeprefix("hf/"))
+    encoded, reencoded = encode(rows, folder)
     kept = [row for row in encoded if len(row.input_ids) <= settings.max_tokens]
     if not kept:
         raise ConfigError(
@@ -121,32 +119,8 @@ def train_sft(
     )
 
 
-def _encode(rows: Sequence[SFTRow], folder: Path) -> tuple[list[_Encoded], int]:
-    """Return tokens and labels of each row, and how many completions were encoded from text."""
-    from cogitate.inference.hf.encode import Encoder  # imports transformers
-    from cogitate.inference.request import Prefix
-
-    encoder, revision = Encoder(folder), fingerprint(folder)
-    end = () if encoder.end is None else (encoder.end,)
-    encoded, reencoded = [], 0
-    for row in rows:
-        own = row.source.revision == revision
-        prompt, completion = (row.prompt_ids, row.completion_ids) if own else (None, None)
-        if prompt is None:
-            if not row.messages:
-                raise ConfigError(f"the row of thought {row.thought} has no prompt: leave it out")
-            prefix = Prefix(row.prefix) if row.prefix else None
-            prompt = encoder.prompt(row.messages, prefix).ids
-        if completion is None:
-            reencoded += 1
-            completion = (*encoder.text(row.completion), *end)
-        labels = [*(_IGNORED for _ in prompt), *completion]
-        encoded.append(_Encoded([*prompt, *completion], labels))
-    return encoded, reencoded
-
-
 def _fit(
-    rows: Sequence[_Encoded],
+    rows: Sequence[Labelled],
     folder: Path,
     output: Path,
     settings: SFTSettings,
@@ -221,7 +195,7 @@ def _watcher(on_step: Callable[[int, int], None]) -> "TrainerCallback":
     return Watcher()
 
 
-def _hash(rows: Sequence[_Encoded]) -> str:
+def _hash(rows: Sequence[Labelled]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for row in rows:
         digest.update(json.dumps(row).encode())
