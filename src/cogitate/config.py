@@ -26,7 +26,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError
 
 from cogitate.agents import Agent, Critic, Generator, Refiner, Team, Verifier
@@ -237,6 +236,8 @@ _KEYS = sorted(
 
 
 def _parsed(file: Path) -> JsonValue:
+    import yaml  # only those who have a file wait for it
+
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

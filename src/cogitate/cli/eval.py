@@ -6,7 +6,7 @@ import io
 import os
 import time
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import JsonValue
@@ -14,7 +14,6 @@ from pydantic import JsonValue
 import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, Failed, reported
 from cogitate.cli.interrupt import interruptible
-from cogitate.cli.meter import Meter
 from cogitate.cli.results import Line, Results, key_of, seconds_of, settings_of
 from cogitate.cli.terminal import emit, emit_json
 from cogitate.errors import CogitateError, ConfigError
@@ -23,6 +22,9 @@ from cogitate.inference import Engines
 from cogitate.tasks import Problem, ProblemSet, load
 from cogitate.training.evaluate import Evaluation, aevaluate, name_of, summarise, table
 from cogitate.training.outcome import Outcome
+
+if TYPE_CHECKING:
+    from cogitate.cli.meter import Meter
 
 __all__ = ["evaluate"]
 
@@ -146,6 +148,8 @@ class _Run:
 
 async def _evaluate(run: _Run, *, quiet: bool) -> int | None:
     """Work through the rows; returns the exit code of a signal that came meanwhile."""
+    from cogitate.cli.meter import Meter  # rich, which no help text should wait for
+
     with interruptible() as interrupt, Meter(quiet=quiet) as meter:
         async with Engines() as engines:
             run.settings = await asyncio.to_thread(
@@ -168,7 +172,7 @@ async def _row(
     problems: ProblemSet,
     how: Strategy,
     place: str,
-    meter: Meter,
+    meter: "Meter",
     engines: Engines,
     stop: asyncio.Event,
 ) -> None:

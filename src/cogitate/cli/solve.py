@@ -15,7 +15,6 @@ import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, Failed, reported
 from cogitate.cli.interrupt import interruptible
 from cogitate.cli.terminal import emit, emit_json
-from cogitate.cli.watch import watching
 from cogitate.errors import CogitateError, ConfigError
 from cogitate.graphs import Deliberation, Episode, Result, Strategy, asolve, best_thought
 from cogitate.graphs.run import grade
@@ -122,6 +121,8 @@ class _Thinking(NamedTuple):
 
 
 async def _think(task: Problem, how: Strategy, setup: options.Setup, *, quiet: bool) -> _Thinking:
+    from cogitate.cli.watch import watching  # rich, which no help text should wait for
+
     failure: CogitateError | None = None
     with interruptible() as interrupt:
         async with watching(how, quiet=quiet) as watch:
