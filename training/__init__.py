@@ -1,5 +1,8 @@
 """How they learn: evaluation, harvests, datasets and trainers."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from cogitate.training.checkpoint import Checkpoint
 from cogitate.training.dataset import Distinct, SFTRow, distinct, load_rows, save_rows, unseen
 from cogitate.training.evaluate import Evaluation, aevaluate, evaluate, summarise, table
@@ -7,7 +10,9 @@ from cogitate.training.harvest import Harvest, aharvest, harvest
 from cogitate.training.held_back import held_back
 from cogitate.training.intervals import Interval, wilson
 from cogitate.training.outcome import Outcome
-from cogitate.training.trainers import SFTSettings, Trained, train_sft
+
+if TYPE_CHECKING:
+    from cogitate.training.trainers import SFTSettings, Trained, train_sft
 
 __all__ = [
     "Checkpoint",
@@ -33,3 +38,10 @@ __all__ = [
     "unseen",
     "wilson",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the trainers, and what they need, only when they are asked for."""
+    if name in ("SFTSettings", "Trained", "train_sft"):
+        return getattr(import_module("cogitate.training.trainers"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
