@@ -1,5 +1,6 @@
 """The thought graph: every way of reasoning grows this one structure."""
 
+import re
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Self
@@ -13,6 +14,8 @@ from cogitate.graphs.thought import Link, Relation, Thought, ThoughtKind, positi
 from cogitate.tasks import Problem
 
 __all__ = ["ThoughtGraph"]
+
+_ID = re.compile(r".+\.(?:0|[1-9][0-9]{0,8})")
 
 
 class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic in its stubs only
@@ -67,8 +70,10 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
         """Add a thought made from `parents`, in their order.
 
         Raises:
-            DataError: Its id is taken, or a parent is not in the graph.
+            DataError: Its id is taken or is no `position.sample`, or a parent is not in the graph.
         """
+        if not _ID.fullmatch(thought.id):
+            raise DataError(f"{thought.id[:80]!r} is no id of a thought: write position.sample")
         if thought.id in self._node:
             raise DataError(f"thought {thought.id} is in the graph already: ids name a place")
         for parent in parents:
@@ -141,12 +146,13 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
         graph = cls()
         graph.graph["problem"] = problem.model_dump_json()
         for thought, parents in entries:
-            graph.add(thought)
-            for parent, relation in parents:
+            for parent, _ in parents:
                 if parent not in graph:
                     raise DataError(
                         f"thought {thought.id}: its parent {parent} does not precede it"
                     )
+            graph.add(thought)
+            for parent, relation in parents:
                 graph.add_edge(parent, thought.id, relation=relation.value)
         roots = [t for t in graph.thoughts(ThoughtKind.PROBLEM) if not graph.in_degree(t.id)]
         if len(roots) != 1:

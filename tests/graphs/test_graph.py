@@ -179,7 +179,11 @@ def test_forged_graphs_are_refused() -> None:
         lambda r: r["thoughts"].append(r["thoughts"][1]),
         lambda r: r["thoughts"].append({"id": "x.0", "kind": "problem", "text": ""}),
         lambda r: r["thoughts"][1].update(extra=1),
-        lambda r: r["thoughts"][1].update(id="no number"),
+        lambda r: r["thoughts"][-1].update(id="no number"),
+        lambda r: r["thoughts"][-1].update(id="a.\u00b2"),
+        lambda r: r["thoughts"][-1].update(id="a.00"),
+        lambda r: r["thoughts"][-1].update(id="a." + "9" * 5_000),
+        lambda r: r["thoughts"][-1].update(parents=[[r["thoughts"][-1]["id"], "refines"]]),
     ):
         forged = json.loads(json.dumps(record))
         change(forged)
