@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Self
 
@@ -92,7 +93,7 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
         """
         if not isfinite(value):
             raise DataError(f"{source} scored {thought.id} with {value}: scores are finite numbers")
-        if thought.scores.setdefault(source, value) != value:
+        if thought.scores.setdefault(source, float(value)) != value:
             raise DataError(f"{source} has scored {thought.id} already: scores are append-only")
 
     def thought(self, thought_id: str) -> Thought:
@@ -169,14 +170,18 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
         return tree(self.root, self.links(), width=width)
 
     def copy(self, as_view: bool = False) -> Self:
-        """Return a graph of its own with equal thoughts.
-
-        Raises:
-            ConfigError: A view is asked for; `subgraph` gives views.
-        """
+        """Return a graph of its own with equal thoughts, of a view (`subgraph`) too."""
         if as_view:
-            raise ConfigError("a copy is no view: use subgraph(nodes) for a view")
-        return type(self).from_json(self.to_json())
+            return super().copy(as_view=True)
+        graph = type(self)()
+        graph.graph.update(self.graph)
+        for node, thought in self._node.items():
+            graph.add_node(node)
+            graph._node[node] = replace(thought, scores=dict(thought.scores))
+        for child, parents in self._pred.items():
+            for parent, data in parents.items():
+                graph.add_edge(parent, child, **data)
+        return graph
 
 
 def _place(thought: Thought) -> tuple[str, int]:

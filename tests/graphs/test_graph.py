@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import random
+from fractions import Fraction
 
 import networkx as nx
 import pytest
@@ -57,6 +58,31 @@ def test_a_plain_networkx_copy_has_plain_attributes() -> None:
     plain = nx.DiGraph(refined())
     assert type(plain) is nx.DiGraph
     assert {type(data) for _, data in plain.nodes(data=True)} == {dict}
+
+
+def test_a_copy_is_of_its_own_and_keeps_the_order_of_parents() -> None:
+    graph = cg.ThoughtGraph.of(PROBLEM)
+    for name in ("b.0", "a.0"):
+        graph.add(Thought(name, ThoughtKind.SOLUTION, name), [graph.root])
+    graph.add(
+        Thought("c.0", ThoughtKind.SOLUTION, "c"), [graph.thought("a.0"), graph.thought("b.0")]
+    )
+    copy = graph.copy()
+    assert copy.to_json() == graph.to_json() == graph.copy(as_view=True).to_json()
+    copy.score(copy.thought("c.0"), "judge", 1)
+    assert graph.thought("c.0").scores == {}
+
+
+def test_a_part_of_it_can_be_copied_as_networkx_algorithms_do() -> None:
+    graph = refined()
+    *_, last = graph.in_order()
+    around = nx.ego_graph(graph, last.id, undirected=True)
+    assert isinstance(around, cg.ThoughtGraph)
+    assert len(around) == 3
+    assert around.thought(last.id).text == last.text
+    assert [p.id for p in around.parents(around.thought(last.id))] == [
+        p.id for p in graph.parents(last)
+    ]
 
 
 def test_a_node_is_its_thought_and_an_edge_carries_its_relation() -> None:
@@ -199,6 +225,13 @@ def test_scores_are_append_only_and_finite() -> None:
         graph.score(graph.root, "judge", 0.6)
     with pytest.raises(cg.DataError, match="finite"):
         graph.score(graph.root, "prm", float("nan"))
+
+
+@pytest.mark.parametrize("value", [1, True, Fraction(1, 2)])
+def test_a_score_of_any_number_type_is_saved_as_a_float(value: float) -> None:
+    graph = cg.ThoughtGraph.of(PROBLEM)
+    graph.score(graph.root, "function", value)
+    assert cg.ThoughtGraph.from_json(graph.to_json()).to_json() == graph.to_json()
 
 
 def test_a_thought_cannot_be_added_twice_or_to_a_strange_parent() -> None:
