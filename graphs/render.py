@@ -10,6 +10,8 @@ from cogitate.graphs.thought import Link, Thought, ThoughtKind
 
 __all__ = ["caption", "mermaid", "one_line", "tree"]
 
+_DEEPEST = 40
+"""Levels of a tree that are indented: a chain of n thoughts would take n * n characters."""
 _SHAPES = {
     ThoughtKind.PROBLEM: ('(["', '"])'),
     ThoughtKind.CRITIQUE: ('{{"', '"}}'),
@@ -39,14 +41,17 @@ def caption(thought: Thought) -> str:
         parts.append(f"answer {one_line(thought.answer, 40)}")
     if thought.kind == ThoughtKind.CRITIQUE:
         parts.append({True: "accepts", False: "rejects", None: "undecided"}[thought.accepts])
-    parts += [f"{source} {value:.2f}" for source, value in thought.scores.items()]
+    parts += [f"{one_line(source, 30)} {value:.2f}" for source, value in thought.scores.items()]
     if thought.error:
         parts.append(f"failed: {one_line(thought.error, 60)}")
     return " · ".join(parts)
 
 
 def tree(root: Thought, links: Sequence[Link], *, width: int) -> str:
-    """Draw a text tree: a thought stands once, under the latest thought that it was made from."""
+    """Draw a text tree: a thought stands once, under the latest thought that it was made from.
+
+    Below 40 levels a thought stands no further to the right than what it was made from.
+    """
     latest: dict[str, Link] = {}
     for link in links:
         latest[link.child.id] = link
@@ -61,7 +66,8 @@ def tree(root: Thought, links: Sequence[Link], *, width: int) -> str:
         lines.append(f"{indent}{branch}{link.relation} → {caption(link.child)}")
         lines.append(f"{indent}{bar}   {one_line(link.child.text, width)}")
         below = reversed(children.get(link.child.id, []))
-        stack += [(child, indent + bar, i == 0) for i, child in enumerate(below)]
+        deeper = indent + bar if len(indent) < _DEEPEST * len(bar) else indent
+        stack += [(child, deeper, i == 0) for i, child in enumerate(below)]
     return "\n".join(lines) + "\n"
 
 

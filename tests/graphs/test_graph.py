@@ -169,8 +169,23 @@ def test_drawings_disarm_control_and_direction_characters() -> None:
     assert one_line("a\x1b[2J\u202eb\x00", 40) == "a\ufffd[2J\ufffdb\ufffd"
     graph = cg.ThoughtGraph.of(PROBLEM)
     graph.add(Thought("a.0", ThoughtKind.SOLUTION, 'say "hi"</b>\x1b[31m'), [graph.root])
+    graph.score(graph.root, "judge\x1b[2J", 0.5)
     assert "\x1b" not in graph.to_tree() + graph.to_mermaid()
     assert "</b>" not in graph.to_mermaid()
+
+
+def test_a_chain_of_thousands_is_saved_loaded_and_drawn_in_proportion_to_its_length() -> None:
+    graph = cg.ThoughtGraph.of(PROBLEM)
+    last = graph.root
+    for number in range(5_000):
+        thought = Thought(f"{number:x}.0", ThoughtKind.SOLUTION, "x")
+        graph.add(thought, [last])
+        last = thought
+    assert graph.in_order()[-1] is last
+    assert len(cg.ThoughtGraph.from_json(graph.to_json())) == 5_001
+    lines = graph.to_tree().splitlines()
+    assert len(lines) == 10_001
+    assert max(map(len, lines)) < 200
 
 
 def test_a_tree_hangs_each_thought_below_the_latest_it_was_made_from() -> None:
