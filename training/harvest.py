@@ -6,11 +6,11 @@ grader. Left out here: credit for critiques and verdicts, and for thoughts that 
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from cogitate.errors import ConfigError, GraderError
-from cogitate.graphs import Source, Thought, ThoughtGraph, ThoughtKind
+from cogitate.graphs import Source, Thought, ThoughtGraph, ThoughtKind, gather
 from cogitate.graphs.solve import wait_for
 from cogitate.inference import Message
 from cogitate.tasks import Problem, grader_for, has_answer_line
@@ -60,21 +60,19 @@ async def aharvest(
     counts: Counter[str] = Counter()
     found: list[SFTRow] = []
     for graph in graphs:
-        problem = graph.problem
-        grades: dict[str, float | None] = {}
-        for thought in graph.in_order():
-            if thought.kind is not ThoughtKind.SOLUTION or role not in (None, thought.role):
-                continue
-            counts["solutions"] += 1
-            answer = thought.answer
-            if answer is not None and answer not in grades:
-                grades[answer] = await _grade(problem, answer)
-            score = 0.0 if answer is None else grades[answer]
+        solutions = [
+            thought
+            for thought in graph.in_order()
+            if thought.kind is ThoughtKind.SOLUTION and role in (None, thought.role)
+        ]
+        counts["solutions"] += len(solutions)
+        grades = await _grades(graph.problem, solutions)
+        for thought, score in zip(solutions, grades, strict=True):
             fault = _fault(thought, score, marked)
             if score is not None and fault not in ("failed", "disputed"):
                 graph.score(thought, "grader", score)
             if fault is None:
-                found.append(_row(problem, thought, prompt))
+                found.append(_row(graph.problem, thought, prompt))
             else:
                 counts[fault] += 1
     rows, counts["duplicates"], counts["capped"] = distinct(found, per_problem=per_problem)
@@ -103,11 +101,19 @@ def _check(problem: Problem) -> None:
         raise ConfigError(f"problem {problem.id!r} has no reference answer to verify replies with")
 
 
-async def _grade(problem: Problem, answer: str) -> float | None:
-    try:
-        return (await grader_for(problem).grade(problem, answer)).score
-    except GraderError:
-        return None
+async def _grades(problem: Problem, solutions: Sequence[Thought]) -> list[float | None]:
+    """Grade each distinct answer once, all at the same time; None where the grader could not."""
+    grader = grader_for(problem)
+
+    async def grade(answer: str) -> float | None:
+        try:
+            return (await grader.grade(problem, answer)).score
+        except GraderError:
+            return None
+
+    answers = {thought.answer for thought in solutions if thought.answer is not None}
+    graded = dict(zip(answers, await gather(map(grade, answers)), strict=True))
+    return [0.0 if t.answer is None else graded[t.answer] for t in solutions]
 
 
 def _fault(thought: Thought, score: float | None, marked: bool) -> str | None:
