@@ -26,17 +26,15 @@ async def gather(work: Iterable[Coroutine[None, None, T]]) -> list[T]:
     try:
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                error = task.exception()
-                if isinstance(error, BudgetExhausted):
-                    exhausted = exhausted or error
-                elif error is not None:
+            errors = [error for task in tasks if task in done and (error := task.exception())]
+            for error in errors:
+                if not isinstance(error, BudgetExhausted):
                     raise error
+                exhausted = exhausted or error
     finally:
         for task in pending:
             task.cancel()
-        if pending:
-            await asyncio.wait(pending)
+        await asyncio.gather(*pending, return_exceptions=True)
     if exhausted is not None:
         raise exhausted
     return [task.result() for task in tasks]

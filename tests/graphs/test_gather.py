@@ -1,6 +1,7 @@
 """Several things at once, with nothing left behind."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -42,6 +43,24 @@ def test_a_failure_cancels_the_others_and_comes_alone() -> None:
     with pytest.raises(KeyError):
         asyncio.run(asyncio.wait_for(scenario(), 5))
     assert ended == ["slow"]
+
+
+def test_of_failures_at_one_moment_the_first_asked_for_comes_and_none_is_reported_as_lost() -> None:
+    lost: list[str] = []
+
+    async def fails(number: int) -> int:
+        raise KeyError(number)
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: lost.append(str(said)))
+        for _ in range(20):
+            with pytest.raises(KeyError, match="0"):
+                await gather(fails(number) for number in range(5))
+        gc.collect()
+        await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+    assert lost == []
 
 
 def test_the_end_of_the_budget_lets_the_others_finish() -> None:
