@@ -1,6 +1,7 @@
 """A budget as a promise: what a problem may cost, reserved before a call and settled after it.
 
-A call reserves the most that it can cost: its prompt and `n * max_tokens`. Where that does not fit
+A call reserves the most that it can cost: its prompt and `n * max_tokens`, and in money the prompt
+n times, because a server may need a call for each sample. Where that does not fit
 what is left, the call waits until all earlier calls have settled; then its n is cut to what fits;
 where not one sample fits, `BudgetExhausted` is raised. So what a call is granted depends on the
 order in which calls are asked for and on what earlier ones used, never on which came back first.
@@ -160,7 +161,7 @@ class Budgeted:
         """
         prompt, each = self._prompt(request), request.sampling.max_tokens
         reservation = await self._ledger.reserve(
-            Cost(prompt, 0, self._money(prompt, 0)), Cost(each, 1, self._money(0, each)), request.n
+            Cost(tokens=prompt), Cost(each, 1, self._money(prompt, each)), request.n
         )
         if reservation.n < request.n:
             request = replace(request, n=reservation.n, numbers=None)
