@@ -1,10 +1,10 @@
 """A budget as a promise: what a problem may cost, reserved before a call and settled after it.
 
 A call reserves the most that it can cost: its prompt and `n * max_tokens`, and in money the prompt
-n times, because a server may need a call for each sample. Where that does not fit
-what is left, the call waits until all earlier calls have settled; then its n is cut to what fits;
-where not one sample fits, `BudgetExhausted` is raised. So what a call is granted depends on the
-order in which calls are asked for and on what earlier ones used, never on which came back first.
+n times, because a server may need a call for each sample. Where that does not fit what is left, the
+call waits until all earlier calls have settled; then its n is cut to what fits; where not one
+sample fits, `BudgetExhausted` is raised. So what a call is granted depends on the order in which
+calls are asked for and on what earlier ones used, never on which came back first.
 
 A prompt whose tokenizer is unknown reserves its UTF-8 bytes and a fixed margin for a chat template:
 no byte-level tokenizer makes more tokens than that.

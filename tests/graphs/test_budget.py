@@ -98,7 +98,7 @@ def test_money_holds_for_a_server_that_needs_a_call_for_each_sample() -> None:
             super().__init__([Completion(text="a", usage=Usage(0, 0, 10, money=23e-6))])
             self.info = cg.inference.EngineInfo(model="openai/x", price=Price(1.0, 2.0))
 
-    ledger = Ledger(cg.Budget(money=50e-6))
+    ledger = Ledger(cg.Budget(money=65e-6))
     # 3 prompt tokens and 10 new ones cost 23e-6 for each of three samples: two fit
     assert len(asyncio.run(Budgeted(OneByOne(), ledger).complete(ask(n=3)))) == 2
     assert ledger.usage.money == pytest.approx(46e-6)
