@@ -79,7 +79,7 @@ class Agent:
             temperature=self.temperature,
             top_p=self.top_p,
             max_tokens=self.max_tokens,
-            stop=tuple(self.stop),
+            stop=self.stop if isinstance(self.stop, str) else tuple(self.stop),
         )
         object.__setattr__(self, "sampling", sampling)
 
@@ -155,8 +155,8 @@ class Agent:
 
 def _shot(example: Example, operation: str) -> Shot:
     response = example.response
-    if operation == "direct":
-        response = f"Answer: {extract_answer(response)}"
+    if operation == "direct" and (answer := extract_answer(response)) is not None:
+        response = f"Answer: {answer}"
     return Shot(Brief(example.prompt), response)
 
 

@@ -46,6 +46,8 @@ def test_the_problem_sets_own_examples_come_before_the_default_ones() -> None:
     assert messages[2].content == "1 + 1 = 2\nAnswer: 2"
     direct, _ = agent.render("direct", PROBLEM, engine(), examples=EXAMPLES)
     assert direct[2].content == "Answer: 2"
+    unmarked = [Example(prompt="Which way?", response="Left.")]
+    assert agent.render("direct", PROBLEM, engine(), examples=unmarked)[0][2].content == "Left."
 
 
 def test_a_prompt_can_be_replaced_by_text_or_by_a_function() -> None:
@@ -156,6 +158,7 @@ def test_several_agents_of_one_role_are_numbered() -> None:
         (lambda: cg.Generator("a", temperature=-1), "temperature"),
         (lambda: cg.Generator("a", max_tokens=0), "max_tokens"),
         (lambda: cg.Generator("a", examples=-1), "examples"),
+        (lambda: cg.Generator("a", stop="END"), "stop='END'"),  # type: ignore[arg-type]
     ],
 )
 def test_a_wrong_agent_or_team_is_refused_at_once(make: object, message: str) -> None:
