@@ -12,11 +12,12 @@ no byte-level tokenizer makes more tokens than that.
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from cogitate.errors import BudgetExhausted, ConfigError, EngineError
+from cogitate.errors import BudgetExhausted, CogitateError, ConfigError, EngineError
 from cogitate.inference import Completion, Engine, EngineInfo, Request, Score, Usage
 
 __all__ = ["Budget", "Budgeted", "Cost", "Ledger", "Reservation"]
@@ -66,6 +67,37 @@ class Ledger:
         self._open = 0
         self._queue = asyncio.Lock()
         self._settled = asyncio.Event()
+        self._asking: set[asyncio.Task[object] | None] = set()
+        self._ended = False
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Stand around one call, from before its reservation until it is settled.
+
+        Raises:
+            CogitateError: The search is over.
+        """
+        if self._ended:
+            raise CogitateError(
+                "the search is over, and a task that it left behind asks for more: a strategy must "
+                "await every task that it starts (cogitate.graphs.gather does)"
+            )
+        task = asyncio.current_task()
+        self._asking.add(task)
+        try:
+            yield
+        finally:
+            self._asking.discard(task)
+
+    async def end(self) -> None:
+        """Refuse further calls and cancel those under way, so that the account is closed."""
+        self._ended = True
+        for task in self._asking:
+            if task is not None:
+                task.cancel()
+        while self._open:
+            self._settled.clear()
+            await self._settled.wait()
 
     async def reserve(self, fixed: "Cost", each: "Cost", n: int) -> "Reservation":
         """Reserve `fixed` and as many times `each` as fit, n at most.
@@ -159,6 +191,10 @@ class Budgeted:
         Raises:
             BudgetExhausted: Not one fits.
         """
+        with self._ledger.asking():
+            return await self._complete(request)
+
+    async def _complete(self, request: Request) -> list[Completion]:
         prompt, each = self._prompt(request), request.sampling.max_tokens
         reservation = await self._ledger.reserve(
             Cost(tokens=prompt), Cost(each, 1, self._money(prompt, each)), request.n
@@ -182,6 +218,10 @@ class Budgeted:
         Raises:
             BudgetExhausted: They do not all fit.
         """
+        with self._ledger.asking():
+            return await self._score(request, texts)
+
+    async def _score(self, request: Request, texts: Sequence[str]) -> list[Score]:
         tokens = self._prompt(request) + sum(len(text.encode()) + 1 for text in texts)
         cost = Cost(tokens, len(texts), self._money(tokens, 0))
         reservation = await self._ledger.reserve(Cost(), cost, 1)

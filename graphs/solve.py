@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cogitate.agents import Team
-from cogitate.errors import BudgetExhausted
+from cogitate.errors import BudgetExhausted, CogitateError, ConfigError
 from cogitate.graphs.budget import Budget
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.graph import ThoughtGraph
@@ -171,16 +171,24 @@ async def _think(
     strategy: Strategy, d: Deliberation, seconds: float | None, stop: asyncio.Event | None
 ) -> tuple[Thought | None, str | None]:
     """Run a strategy to its end, the end of its budget, of its time, or until it is stopped."""
-    clock = asyncio.timeout(seconds)
+    work = asyncio.ensure_future(_within_budget(strategy, d))
+    waiter = None if stop is None else asyncio.ensure_future(stop.wait())
+    tasks = {work} if waiter is None else {work, waiter}
     try:
-        async with clock:
-            if stop is None:
-                return await _within_budget(strategy, d), None
-            return await _until(stop, _within_budget(strategy, d))
-    except TimeoutError:
-        if clock.expired():
-            return None, "seconds"
-        raise
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if work.cancelled():
+            raise CogitateError(
+                "the strategy ended by the cancellation of a task of its own: catch CancelledError "
+                "where it awaits a task that it cancelled"
+            )
+        if work.done():
+            return work.result(), None
+        return None, "interrupted" if waiter is not None and waiter.done() else "seconds"
+    finally:
+        for task in tasks:
+            task.cancel()
+        await d.ledger.end()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _within_budget(strategy: Strategy, d: Deliberation) -> Thought | None:
@@ -189,23 +197,18 @@ async def _within_budget(strategy: Strategy, d: Deliberation) -> Thought | None:
     except BudgetExhausted:
         return None
     except BaseExceptionGroup as group:
+        if wrong := group.subgroup(ConfigError):
+            raise _first(wrong) from None
         _, other = group.split(BudgetExhausted)
         if other is None:
             return None
         raise
 
 
-async def _until(
-    stop: asyncio.Event, thinking: Coroutine[None, None, Thought | None]
-) -> tuple[Thought | None, str | None]:
-    work, waiter = asyncio.ensure_future(thinking), asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({work, waiter}, return_when=asyncio.FIRST_COMPLETED)
-        return (work.result(), None) if work.done() else (None, "interrupted")
-    finally:
-        for task in (work, waiter):
-            task.cancel()
-        await asyncio.gather(work, waiter, return_exceptions=True)
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
 
 
 def wait_for(work: Coroutine[None, None, T]) -> T:
