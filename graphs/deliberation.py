@@ -24,7 +24,7 @@ from cogitate.agents import (
     Verifier,
     parse_choice,
 )
-from cogitate.errors import DataError, EngineError, GraderError
+from cogitate.errors import ConfigError, DataError, EngineError, GraderError
 from cogitate.graphs.budget import Budget, Budgeted, Ledger
 from cogitate.graphs.graph import ThoughtGraph
 from cogitate.graphs.thought import Relation, Source, Thought, ThoughtKind, Tokens, position_of
@@ -175,10 +175,15 @@ class Deliberation:
         if self.team.function is not None:
             if "function" in solution.scores:
                 return solution.scores["function"]
-            value = self.team.function(self.task, solution.text)
-            return self._score(
-                solution, "function", await value if inspect.isawaitable(value) else value
-            )
+            try:
+                value = self.team.function(self.task, solution.text)
+                value = float(await value if inspect.isawaitable(value) else value)
+            except ConfigError:
+                raise
+            except Exception as error:  # a function of the user's own may fail on one text
+                solution.error = f"{type(error).__name__}: {error}"
+                return 0.0
+            return self._score(solution, "function", value)
         agent = self.team.agent("verifier")
         method = agent.method if isinstance(agent, Verifier) else "text"
         if method == "auto":
@@ -228,8 +233,16 @@ class Deliberation:
 
         Raises:
             BudgetExhausted: Not one sample fits the budget.
-            ConfigError: The team has no such agent, or its engine is set up wrongly.
+            ConfigError: No such operation, no parent, no such agent in the team, or an engine that
+                is set up wrongly.
         """
+        if spec is None and operation not in OPERATIONS:
+            known = ", ".join(OPERATIONS)
+            raise ConfigError(
+                f"{operation!r} needs spec=Operation(...): without one there is {known}"
+            )
+        if not parents:
+            raise ConfigError(f"{operation!r} needs a parent: give d.problem or another thought")
         role, kind, relation = spec or OPERATIONS[operation]
         who = self.team.agent(agent or role)
         parent_ids = tuple(parent.id for parent in parents)
@@ -374,8 +387,9 @@ class Deliberation:
     def _score(self, solution: Thought, source: str, value: float) -> float:
         if not 0 <= value <= 1:
             raise DataError(f"the verifier scored {value}: scores lie in [0, 1]")
-        self.graph.score(solution, source, value)
-        return value
+        if source not in solution.scores:  # it may have been asked for twice at the same moment
+            self.graph.score(solution, source, value)
+        return solution.scores[source]
 
 
 class _Place(NamedTuple):

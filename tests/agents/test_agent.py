@@ -136,6 +136,20 @@ def test_a_role_of_ones_own_joins_the_team() -> None:
     assert cg.solve("Was ist 6 * 7?", team, translate_first).answer == "42"
 
 
+@pytest.mark.parametrize(
+    ("operation", "parents", "message"),
+    [("translate", 1, "needs spec="), ("aggregate", 0, "needs a parent")],
+)
+def test_an_ask_that_has_no_place_is_refused_with_the_next_step(
+    operation: str, parents: int, message: str
+) -> None:
+    async def asks(d: cg.Deliberation) -> cg.Thought:
+        return (await d.ask(operation, [d.problem] * parents))[0]
+
+    with pytest.raises(cg.ConfigError, match=message):
+        cg.solve("What is 6 * 7?", cg.Team.of(engine()), asks)
+
+
 def test_shots_of_ones_own_replace_the_default_ones() -> None:
     shot = Shot(Brief("own"), "Answer: own")
     agent = cg.Generator("hf/any", examples=2, shots={"generate": [shot]})

@@ -73,6 +73,32 @@ def test_a_function_may_be_async_and_must_stay_between_0_and_1() -> None:
         )
 
 
+def fails_on_no_number(_problem: cg.tasks.Problem, text: str) -> float:
+    return float(text == f"Answer: {int(text.removeprefix('Answer: '))}")
+
+
+def test_a_function_that_fails_on_one_text_is_recorded_and_the_others_are_scored() -> None:
+    texts = ["Answer: none", "Answer: 42"]
+    team = cg.Team.of(Scripted(lambda r: texts[r.sample]), verifier=fails_on_no_number)
+    result = cg.solve(PROBLEM, team, cg.BestOfN(n=2))
+    assert result.answer == "42"
+    assert [error.partition(":")[0] for error in result.errors] == ["ValueError"]
+
+
+def test_the_first_of_two_verdicts_of_one_moment_is_kept() -> None:
+    async def twice(d: cg.Deliberation) -> cg.Thought:
+        draft = await d.generate()
+        first, second = await cg.graphs.gather(d.verify(draft) for _ in range(2))
+        assert first == second
+        return draft
+
+    def reply(request: Request) -> str:
+        return f"Score: 0.{5 + request.sample}" if request.operation == "value" else "Answer: 42"
+
+    result = cg.solve(PROBLEM, cg.Team.of(Scripted(reply)), twice)
+    assert result.thought is not None and result.thought.scores == {"judge": 0.5}
+
+
 def test_a_grader_that_cannot_decide_is_recorded() -> None:
     team = cg.Team.of(Scripted(["Answer: 42"]), verifier=cg.tasks.NumericGrader())
     result = cg.solve("no reference here", team, generate_and_verify)
