@@ -82,7 +82,7 @@ def position_of(problem: str, parents: tuple[str, ...], agent: str, operation: s
 
 @dataclass(slots=True, eq=False)
 class Thought(Mapping[str, str | int | float | bool]):
-    """A node of the thought graph. Read its fields; `ThoughtGraph.score` alone changes one.
+    """A node of the thought graph. Read its fields; only verifiers add to one that stands there.
 
     As a mapping it gives the plain values that networkx exporters write: flat, without None, and
     with control characters (which no XML format can hold) as U+FFFD.
@@ -109,7 +109,7 @@ class Thought(Mapping[str, str | int | float | bool]):
     finish: str = "stop"
     """`length`: it was cut at the token limit."""
     error: str = ""
-    """Why there is no usable text: the engine or the parser failed."""
+    """Why there is no text (the engine failed) or no score (the verifier failed)."""
     dropped: int = 0
     """Worked examples and passages left out of its prompt to fit the context."""
     prompt: tuple[Message, ...] | None = None
