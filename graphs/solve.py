@@ -149,9 +149,11 @@ def open_engines(team: Team, engines: Engines) -> Mapping[str, Engine]:
 
 
 def best_thought(graph: ThoughtGraph) -> Thought | None:
-    """The best solution so far: by score, then acceptance, then having an answer, then the latest.
+    """The best solution so far: by score, acceptance, having an answer, and the thinking behind it.
 
-    A solution without a score counts as 0.5 where a verifier scored others.
+    A solution without a score counts as 0.5 where a verifier scored others. The thinking behind it
+    is the longest way from the problem; of equal ones the last is taken in the graph's own order,
+    so nothing depends on which thought came first.
     """
     accepted = {
         parent.id
@@ -159,12 +161,17 @@ def best_thought(graph: ThoughtGraph) -> Thought | None:
         if critique.accepts
         for parent in graph.parents(critique)
     }
-    ranked = [
-        ((0.5 if s.score is None else s.score, s.id in accepted, s.answer is not None, i), s)
-        for i, s in enumerate(graph.thoughts(ThoughtKind.SOLUTION))
-        if s.text
-    ]
-    return max(ranked, key=lambda pair: pair[0])[1] if ranked else None
+    depth: dict[str, int] = {}
+    best: tuple[tuple[float, bool, bool, int], Thought] | None = None
+    for thought in graph.in_order():
+        depth[thought.id] = 1 + max((depth[p.id] for p in graph.parents(thought)), default=0)
+        if thought.kind is not ThoughtKind.SOLUTION or not thought.text:
+            continue
+        score = 0.5 if thought.score is None else thought.score
+        rank = (score, thought.id in accepted, thought.answer is not None, depth[thought.id])
+        if best is None or rank >= best[0]:
+            best = rank, thought
+    return None if best is None else best[1]
 
 
 async def _think(

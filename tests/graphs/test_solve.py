@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 import cogitate as cg
+from cogitate.graphs import Thought, ThoughtKind, best_thought
 from cogitate.inference import Engines, Request, Scripted
 
 PROBLEM = cg.tasks.Problem(id="p", prompt="What is 6 * 7?", reference="42", kind="numeric")
@@ -101,3 +102,19 @@ def test_a_wrong_configuration_inside_a_task_group_comes_alone() -> None:
 
     with pytest.raises(cg.ConfigError, match="needs a critic"):
         cg.run([PROBLEM], cg.Team(cg.Generator(model())), needs_a_critic)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_best_so_far_does_not_depend_on_which_thought_came_first(
+    order: tuple[int, int],
+) -> None:
+    graph = cg.ThoughtGraph.of(PROBLEM)
+    drafts = [Thought(f"a.{i}", ThoughtKind.SOLUTION, f"Answer: {i}", answer=f"{i}") for i in order]
+    for draft in drafts:
+        graph.add(draft, [graph.root])
+    assert best_thought(graph) is graph.thought("a.1")
+    mended = Thought("0.0", ThoughtKind.SOLUTION, "Answer: 2", answer="2")
+    graph.add(mended, [graph.thought("a.0")])
+    assert best_thought(graph) is mended
+    graph.score(graph.thought("a.0"), "judge", 0.6)
+    assert best_thought(graph) is graph.thought("a.0")
