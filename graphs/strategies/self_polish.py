@@ -39,7 +39,7 @@ class SelfPolish:
         problem, solutions = d.problem, [await d.generate()]
         for _ in range(self.rounds):
             polished = await d.polish(problem)
-            if polished.error:
+            if not polished.text.strip():
                 break
             problem = polished
             solutions.append(await d.generate(problem))

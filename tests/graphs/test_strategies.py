@@ -243,6 +243,15 @@ def test_self_polish_without_agreement_takes_the_most_frequent_answer() -> None:
     assert result.answer == "1"
 
 
+def test_self_polish_does_not_solve_a_problem_that_was_polished_away() -> None:
+    result, model = think(
+        cg.SelfPolish(rounds=3),
+        lambda request: " " if request.operation == "polish" else "Answer: 42",
+    )
+    assert result.answer == "42"
+    assert model.operations == {"generate": 1, "polish": 1}
+
+
 def test_generate_critique_refine_makes_nine_calls_for_three_passes_and_votes() -> None:
     drafts, refined = iter("789"), iter(["5", "6", "5.0"])
 
