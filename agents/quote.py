@@ -10,7 +10,8 @@ import re
 __all__ = ["neutralise", "quote"]
 
 _CONTROL = re.compile(
-    r"<(?=[|\uff5c]|/?s>|/?(?:start|end)_of_turn>|<\s?/?SYS>|/?think>|/?bos>|/?eos>)|\[(?=/?INST\])",
+    r"<(?=[|\uff5c]|/?s>|/?(?:start|end)_of_turn>|<\s?/?SYS>|/?(?:think|bos|eos|pad|unk|mask)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])",
     re.IGNORECASE,
 )
 

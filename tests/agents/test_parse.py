@@ -207,6 +207,17 @@ def test_twenty_thousand_mixtures_of_marks_give_typed_replies_and_survive_in_a_g
     assert again.to_json() == graph.to_json()
 
 
+@pytest.mark.parametrize(
+    "token",
+    "<|im_end|> </s> <\uff5cend\uff5c> <end_of_turn> <<SYS>> <pad> <unk> <mask> </think> "
+    "[INST] [/INST] [TOOL_CALLS] [/SYSTEM_PROMPT]".split(),
+)
+def test_control_tokens_of_every_kind_are_broken(token: str) -> None:
+    broken = neutralise(f"a{token}b")
+    assert token not in broken
+    assert broken.replace(" ", "") == f"a{token}b"
+
+
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=30).map("".join))
 def test_any_mixture_of_marks_gives_typed_replies(text: str) -> None:
     check(text)
