@@ -115,7 +115,8 @@ class Agent:
             raise ConfigError(
                 f"{self.name} has no prompt for {operation!r}: give prompts={{{operation!r}: ...}}"
             )
-        shots = self._worked(operation, engine.info, examples)
+        worked = self._worked(operation, engine.info, examples)
+        shots = tuple(shot for shot in worked if shot.brief.problem != brief.problem)
         dropped = 0
         while True:
             messages = tuple(prompt(brief, shots))

@@ -50,6 +50,15 @@ def test_the_problem_sets_own_examples_come_before_the_default_ones() -> None:
     assert agent.render("direct", PROBLEM, engine(), examples=unmarked)[0][2].content == "Left."
 
 
+def test_no_worked_example_shows_the_problem_itself() -> None:
+    agent = cg.Generator("hf/any", examples=2)
+    own = agent.render("generate", Brief(EXAMPLES[0].prompt), engine(), examples=EXAMPLES)
+    assert roles(own.messages) == "suau"
+    shown = agent.render("generate", PROBLEM, engine()).messages[1].content
+    default = agent.render("generate", Brief(shown.partition("\n")[0]), engine())
+    assert roles(default.messages) == "suau"
+
+
 def test_a_prompt_can_be_replaced_by_text_or_by_a_function() -> None:
     by_text = cg.Generator("hf/any", prompts={"generate": "Solve {problem}!"})
     assert by_text.render("generate", PROBLEM, engine()).messages[0].content == (
