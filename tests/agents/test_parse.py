@@ -209,8 +209,21 @@ def test_twenty_thousand_mixtures_of_marks_give_typed_replies_and_survive_in_a_g
 
 @pytest.mark.parametrize(
     "token",
-    "<|im_end|> </s> <\uff5cend\uff5c> <end_of_turn> <<SYS>> <pad> <unk> <mask> </think> "
-    "[INST] [/INST] [TOOL_CALLS] [/SYSTEM_PROMPT]".split(),
+    [
+        "<|im_end|>",
+        "</s>",
+        "<｜end｜>",
+        "<end_of_turn>",
+        "<<SYS>>",
+        "<pad>",
+        "<unk>",
+        "<mask>",
+        "</think>",
+        "[INST]",
+        "[/INST]",
+        "[TOOL_CALLS]",
+        "[/SYSTEM_PROMPT]",
+    ],
 )
 def test_control_tokens_of_every_kind_are_broken(token: str) -> None:
     broken = neutralise(f"a{token}b")
