@@ -212,7 +212,7 @@ def test_twenty_thousand_mixtures_of_marks_give_typed_replies_and_survive_in_a_g
     [
         "<|im_end|>",
         "</s>",
-        "<｜end｜>",
+        "<\uff5cend\uff5c>",
         "<end_of_turn>",
         "<<SYS>>",
         "<pad>",
