@@ -178,8 +178,6 @@ class Deliberation:
             try:
                 value = self.team.function(self.task, solution.text)
                 value = float(await value if inspect.isawaitable(value) else value)
-            except ConfigError:
-                raise
             except Exception as error:  # a function of the user's own may fail on one text
                 solution.error = f"{type(error).__name__}: {error}"
                 return 0.0
@@ -233,17 +231,12 @@ class Deliberation:
 
         Raises:
             BudgetExhausted: Not one sample fits the budget.
-            ConfigError: No such operation, no parent, no such agent in the team, or an engine that
-                is set up wrongly.
+            ConfigError: No such operation or agent, no parent, or an engine that is set up wrongly.
         """
-        if spec is None and operation not in OPERATIONS:
-            known = ", ".join(OPERATIONS)
-            raise ConfigError(
-                f"{operation!r} needs spec=Operation(...): without one there is {known}"
-            )
-        if not parents:
-            raise ConfigError(f"{operation!r} needs a parent: give d.problem or another thought")
-        role, kind, relation = spec or OPERATIONS[operation]
+        spec = spec or OPERATIONS.get(operation)
+        if spec is None or not parents:
+            raise ConfigError(f"{operation!r}: give a parent, and spec= if not in {[*OPERATIONS]}")
+        role, kind, relation = spec
         who = self.team.agent(agent or role)
         parent_ids = tuple(parent.id for parent in parents)
         position = position_of(self.task.id, parent_ids, who.name, operation)
@@ -387,8 +380,7 @@ class Deliberation:
     def _score(self, solution: Thought, source: str, value: float) -> float:
         if not 0 <= value <= 1:
             raise DataError(f"the verifier scored {value}: scores lie in [0, 1]")
-        if source not in solution.scores:  # it may have been asked for twice at the same moment
-            self.graph.score(solution, source, value)
+        self.graph.score(solution, source, solution.scores.get(source, value))
         return solution.scores[source]
 
 

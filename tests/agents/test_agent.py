@@ -147,7 +147,7 @@ def test_a_role_of_ones_own_joins_the_team() -> None:
 
 @pytest.mark.parametrize(
     ("operation", "parents", "message"),
-    [("translate", 1, "needs spec="), ("aggregate", 0, "needs a parent")],
+    [("translate", 1, "spec= if not in"), ("aggregate", 0, "give a parent")],
 )
 def test_an_ask_that_has_no_place_is_refused_with_the_next_step(
     operation: str, parents: int, message: str
