@@ -12,8 +12,7 @@ no byte-level tokenizer makes more tokens than that.
 
 import asyncio
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -68,13 +67,14 @@ class Ledger:
         self._queue = asyncio.Lock()
         self._settled = asyncio.Event()
         self._asking: set[asyncio.Task[object] | None] = set()
+        """The tasks that wait for a reservation or hold one."""
         self._ended = False
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Stand around one call, from before its reservation until it is settled.
+    async def reserve(self, fixed: "Cost", each: "Cost", n: int) -> "Reservation":
+        """Reserve `fixed` and as many times `each` as fit, n at most.
 
         Raises:
+            BudgetExhausted: Not one fits, even after every earlier call has settled.
             CogitateError: The search is over.
         """
         if self._ended:
@@ -84,39 +84,13 @@ class Ledger:
             )
         task = asyncio.current_task()
         self._asking.add(task)
-        try:
-            yield
-        finally:
-            self._asking.discard(task)
-
-    async def end(self) -> None:
-        """Refuse further calls and cancel those under way, so that the account is closed."""
-        self._ended = True
-        for task in self._asking:
-            if task is not None:
-                task.cancel()
-        while self._open:
-            self._settled.clear()
-            await self._settled.wait()
-
-    async def reserve(self, fixed: "Cost", each: "Cost", n: int) -> "Reservation":
-        """Reserve `fixed` and as many times `each` as fit, n at most.
-
-        Raises:
-            BudgetExhausted: Not one fits, even after every earlier call has settled.
-        """
-        fitting, limit = self._fitting(fixed, each, n)
+        fitting, _ = self._fitting(fixed, each, n)
         if fitting < n or self._queue.locked():
-            async with self._queue:
-                fitting, limit = self._fitting(fixed, each, n)
-                while fitting < n and self._open:
-                    self._settled.clear()
-                    await self._settled.wait()
-                    fitting, limit = self._fitting(fixed, each, n)
-                if fitting < n:
-                    self.stopped = self.stopped or limit
-                if fitting < 1:
-                    raise BudgetExhausted(limit)
+            try:
+                fitting = await self._wait(fixed, each, n)
+            except BaseException:
+                self._asking.discard(task)
+                raise
         reservation = Reservation(
             n=fitting,
             tokens=fixed.tokens + fitting * each.tokens,
@@ -128,13 +102,37 @@ class Ledger:
             self._reserved[name] += getattr(reservation, name)
         return reservation
 
+    async def _wait(self, fixed: "Cost", each: "Cost", n: int) -> int:
+        async with self._queue:
+            fitting, limit = self._fitting(fixed, each, n)
+            while fitting < n and self._open:
+                self._settled.clear()
+                await self._settled.wait()
+                fitting, limit = self._fitting(fixed, each, n)
+            if fitting < n:
+                self.stopped = self.stopped or limit
+            if fitting < 1:
+                raise BudgetExhausted(limit)
+            return fitting
+
     def settle(self, reservation: "Reservation", spent: Usage) -> None:
         """Replace a reservation by what was spent."""
         self._open -= 1
+        self._asking.discard(asyncio.current_task())
         for name, _ in self._limits:
             self._reserved[name] -= getattr(reservation, name)
         self.usage += spent
         self._settled.set()
+
+    async def end(self) -> None:
+        """Refuse further calls and cancel those under way, so that the account is closed."""
+        self._ended = True
+        for task in self._asking:
+            if task is not None:
+                task.cancel()
+        while self._open:
+            self._settled.clear()
+            await self._settled.wait()
 
     def _fitting(self, fixed: "Cost", each: "Cost", n: int) -> tuple[int, str]:
         fitting, met = n, ""
@@ -191,10 +189,6 @@ class Budgeted:
         Raises:
             BudgetExhausted: Not one fits.
         """
-        with self._ledger.asking():
-            return await self._complete(request)
-
-    async def _complete(self, request: Request) -> list[Completion]:
         prompt, each = self._prompt(request), request.sampling.max_tokens
         reservation = await self._ledger.reserve(
             Cost(tokens=prompt), Cost(each, 1, self._money(prompt, each)), request.n
@@ -218,10 +212,6 @@ class Budgeted:
         Raises:
             BudgetExhausted: They do not all fit.
         """
-        with self._ledger.asking():
-            return await self._score(request, texts)
-
-    async def _score(self, request: Request, texts: Sequence[str]) -> list[Score]:
         tokens = self._prompt(request) + sum(len(text.encode()) + 1 for text in texts)
         cost = Cost(tokens, len(texts), self._money(tokens, 0))
         reservation = await self._ledger.reserve(Cost(), cost, 1)
