@@ -13,7 +13,11 @@ from cogitate.tasks import Grader, Problem
 __all__ = ["Team", "VerifyFunction"]
 
 VerifyFunction = Callable[[Problem, str], float | Awaitable[float]]
-"""A verifier of one's own: problem and solution text in, a score in [0, 1] out."""
+"""A verifier of one's own: problem and solution text in, a score in [0, 1] out.
+
+Where it raises, the thought keeps the error and no score. A plain function holds up every search
+while it runs: make it async where it takes long.
+"""
 
 A = TypeVar("A", bound=Agent)
 

@@ -166,7 +166,7 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
         return mermaid(self.in_order(), self.links(), width=width)
 
     def to_tree(self, *, width: int = 100) -> str:
-        """Draw the graph as a text tree, a line a thought, each under its first parent."""
+        """Draw the graph as a text tree, each thought under the latest that it was made from."""
         return tree(self.root, self.links(), width=width)
 
     def copy(self, as_view: bool = False) -> Self:
