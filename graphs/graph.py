@@ -177,7 +177,10 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
         graph.graph.update(self.graph)
         for node, thought in self._node.items():
             graph.add_node(node)
-            graph._node[node] = replace(thought, scores=dict(thought.scores))
+            if isinstance(thought, Thought):  # networkx makes plain nodes, as in a reversed graph
+                graph._node[node] = replace(thought, scores=dict(thought.scores))
+            else:
+                graph.add_node(node, **thought)
         for child, parents in self._pred.items():
             for parent, data in parents.items():
                 graph.add_edge(parent, child, **data)

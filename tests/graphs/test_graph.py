@@ -37,6 +37,7 @@ def test_networkx_algorithms_work_on_it() -> None:
     assert nx.get_node_attributes(graph, "kind")[graph.root.id] == "problem"
     assert len(graph.subgraph([graph.root.id])) == 1
     assert len(nx.transitive_reduction(graph)) == len(graph)
+    assert nx.transitive_closure(graph.reverse()).out_degree(graph.root.id) == 0
 
 
 def test_networkx_exporters_write_it() -> None:
