@@ -16,7 +16,10 @@ __all__ = ["Parser", "parse_choice", "parse_critique", "parse_solution", "parse_
 Parser = Callable[[str], Reply]
 
 _MARK = r"^[ \t>*_#`-]{0,8}%s[*_`]{0,3}[ \t]*[:=][ \t*_`]{0,8}"
-_ACCEPT = re.compile(_MARK % "accept" + r"(yes|no|true|false)\b", re.IGNORECASE | re.MULTILINE)
+_ACCEPT = re.compile(
+    _MARK % "accept" + r"(yes|no|true|false)\b(?![ \t]{0,4}(?:[|/]|or\b))",
+    re.IGNORECASE | re.MULTILINE,
+)
 _SCORE = re.compile(
     _MARK % "score"
     + r"(\d{1,12}(?:\.\d{0,40})?|\.\d{1,40})[ \t]{0,4}(%|/[ \t]{0,4}(?:100?|5|1)\b)?"

@@ -12,7 +12,7 @@ from cogitate.inference import Message
 
 __all__ = ["Brief", "Passage", "Prompt", "Shot", "Template"]
 
-_FIELD = re.compile(r"\{(\w+)\}")
+_FIELD = re.compile(r"(?<!\w)\{(\w+)\}")
 _FIELDS = frozenset({"problem", "work", "lessons"})
 
 
@@ -47,8 +47,9 @@ Prompt = Callable[[Brief, Sequence[Shot]], tuple[Message, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A prompt from text: `{problem}`, `{work}` and `{lessons}` are filled in, quoted.
+    r"""A prompt from text: `{problem}`, `{work}` and `{lessons}` are filled in, quoted.
 
+    Braces that follow a letter, as in LaTeX's `\boxed{answer}`, are text.
     Worked examples become earlier turns in the same form, which small models follow best.
 
     Example:
@@ -86,7 +87,8 @@ class Template:
                     lessons = [f"- {neutralise(lesson)}\n" for lesson in brief.lessons]
                     return "".join(("Keep in mind:\n", *lessons, "\n")) if lessons else ""
 
-        return _FIELD.sub(value, self.user).strip()
+        user = self.user if brief.work else self.user.replace("{work}\n\n", "")
+        return _FIELD.sub(value, user).strip()
 
 
 @lru_cache(maxsize=256)

@@ -5,8 +5,6 @@ said to the graph as thoughts, and returns them. Nothing here batches or waits: 
 what it needs, in any number of tasks, and the engines batch whatever is outstanding.
 """
 
-import inspect
-import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -24,10 +22,11 @@ from cogitate.agents import (
     Verifier,
     parse_choice,
 )
-from cogitate.errors import ConfigError, DataError, EngineError, GraderError
+from cogitate.errors import ConfigError, EngineError
 from cogitate.graphs.budget import Budget, Budgeted, Ledger
 from cogitate.graphs.graph import ThoughtGraph
 from cogitate.graphs.thought import Relation, Source, Thought, ThoughtKind, Tokens, position_of
+from cogitate.graphs.verify import by_function, by_grader, by_logprob, keep_score
 from cogitate.graphs.vote import Ballot, vote
 from cogitate.inference import Completion, Engine, Message, Prefix, Request
 from cogitate.tasks import Example, Problem
@@ -54,8 +53,6 @@ OPERATIONS: Mapping[str, Operation] = {
     "select": Operation("refiner", ThoughtKind.VERDICT, Relation.AGGREGATES),
 }
 """What the agents can be asked for. `Deliberation.ask` takes an `Operation` of one's own too."""
-
-_YES_NO = ("yes", "Yes", "no", "No")
 
 
 class Deliberation:
@@ -168,33 +165,27 @@ class Deliberation:
         """Score a solution by the team's verifier; the score is kept on the thought.
 
         Returns:
-            A score in [0, 1]; 0 where the verifier gave none, which is not kept as a score.
+            A score in [0, 1]; 0 for a solution without text, and where the verifier gave no score
+            or failed, which is not kept as one.
         """
-        if self.team.grader is not None:
-            return await self._grade(solution)
-        if self.team.function is not None:
-            if "function" in solution.scores:
-                return solution.scores["function"]
-            try:
-                value = self.team.function(self.task, solution.text)
-                value = float(await value if inspect.isawaitable(value) else value)
-            except Exception as error:  # a function of the user's own may fail on one text
-                solution.error = f"{type(error).__name__}: {error}"
-                return 0.0
-            return self._score(solution, "function", value)
-        agent = self.team.agent("verifier")
-        method = agent.method if isinstance(agent, Verifier) else "text"
-        if method == "auto":
-            method = "logprob" if self._engines[agent.name].info.scores else "text"
-        if method == "logprob":
-            return await self._judge(agent, solution)
-        if "judge" in solution.scores:
-            return solution.scores["judge"]
-        work = [Passage("solution", solution.text)]
-        [verdict] = await self.ask("value", [solution], work=work, agent=agent.name)
-        if "judge" not in verdict.scores:
+        if not solution.text:
             return 0.0
-        return self._score(solution, "judge", verdict.scores["judge"])
+        if self.team.grader is not None:
+            return await by_grader(self.team.grader, self.graph, solution)
+        if self.team.function is not None:
+            return await by_function(self.team.function, self.graph, solution)
+        agent = self.team.agent("verifier")
+        engine = self._engines[agent.name]
+        method = agent.method if isinstance(agent, Verifier) else "text"
+        if method == "logprob" or (method == "auto" and engine.info.scores):
+            return await by_logprob(agent, engine, self.graph, solution)
+        if "judge" not in solution.scores:
+            work = [Passage("solution", solution.text)]
+            [verdict] = await self.ask("value", [solution], work=work, agent=agent.name)
+            if "judge" not in verdict.scores:
+                return 0.0
+            return keep_score(self.graph, solution, "judge", verdict.scores["judge"])
+        return solution.scores["judge"]
 
     async def vote(
         self, thoughts: Sequence[Thought], *, weights: Sequence[float] | None = None
@@ -338,50 +329,6 @@ class Deliberation:
         if self._watch is not None:
             self._watch(thought)
         return thought
-
-    async def _grade(self, solution: Thought) -> float:
-        if "grader" in solution.scores:
-            return solution.scores["grader"]
-        if solution.answer is None or self.team.grader is None:
-            return self._score(solution, "grader", 0.0)
-        try:
-            grade = await self.team.grader.grade(self.task, solution.answer)
-        except GraderError as error:
-            solution.error = f"{type(error).__name__}: {error}"
-            return 0.0
-        return self._score(solution, "grader", grade.score)
-
-    async def _judge(self, agent: Agent, solution: Thought) -> float:
-        if "logprob" in solution.scores:
-            return solution.scores["logprob"]
-        engine = self._engines[agent.name]
-        brief = Brief(
-            self.graph.thought(solution.about).text, (Passage("solution", solution.text),)
-        )
-        try:
-            messages, _ = agent.render("judge", brief, engine)
-            request = Request(
-                messages=messages,
-                adapter=agent.adapter,
-                role=agent.role,
-                operation="judge",
-                agent=agent.name,
-                problem=self.task.id,
-                position=position_of(self.task.id, (solution.id,), agent.name, "judge"),
-            )
-            scores = await engine.score(request, _YES_NO)
-        except EngineError as error:
-            solution.error = f"{type(error).__name__}: {error}"
-            return 0.0
-        lower_yes, upper_yes, lower_no, upper_no = (math.exp(score.logprob) for score in scores)
-        yes, no = lower_yes + upper_yes, lower_no + upper_no
-        return self._score(solution, "logprob", yes / (yes + no) if yes + no else 0.0)
-
-    def _score(self, solution: Thought, source: str, value: float) -> float:
-        if not 0 <= value <= 1:
-            raise DataError(f"the verifier scored {value}: scores lie in [0, 1]")
-        self.graph.score(solution, source, solution.scores.get(source, value))
-        return solution.scores[source]
 
 
 class _Place(NamedTuple):

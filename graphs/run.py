@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from cogitate.agents import Team
-from cogitate.errors import ConfigError, GraderError
+from cogitate.errors import ConfigError
 from cogitate.graphs.budget import Budget
 from cogitate.graphs.graph import ThoughtGraph
 from cogitate.graphs.solve import Result, asolve, wait_for
@@ -181,6 +181,8 @@ async def grade(episode: Episode) -> Episode:
         return replace(episode, grade=Grade(score=0.0, reason="no answer was marked"))
     try:
         found = await grader_for(episode.problem).grade(episode.problem, answer)
-    except GraderError as error:
+    except ConfigError:
+        raise
+    except Exception as error:  # a grader must not fail; one that does costs one problem
         return replace(episode, error=f"{type(error).__name__}: {error}")
     return replace(episode, grade=found)

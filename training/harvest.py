@@ -118,7 +118,7 @@ async def _grades(problem: Problem, solutions: Sequence[Thought]) -> list[float 
 
 def _fault(thought: Thought, score: float | None, marked: bool) -> str | None:
     """Why a solution is no row, or None."""
-    if thought.error or not thought.text:
+    if not thought.text:
         return "failed"
     if score is None:
         return "undecided"

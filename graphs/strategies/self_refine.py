@@ -4,7 +4,8 @@ Draft, feedback, refinement with the whole history, until a stop rule holds:
 
 1. the critic accepts;
 2. a verifier scores the draft at or above `threshold` (asked only if one is given);
-3. nothing improves: the refinement repeats its draft, or `patience` rounds bring no higher score;
+3. nothing improves: the refinement failed or repeats its draft, or `patience` rounds bring no
+   higher score;
 4. `rounds` refinements were made.
 
 With a threshold the best-scored draft is returned, otherwise the last one.
@@ -53,7 +54,7 @@ class SelfRefine:
             if critique.accepts:
                 break
             refined = await d.refine(draft, critique, history=history)
-            if refined.text.strip() == draft.text.strip():
+            if not refined.text or refined.text.strip() == draft.text.strip():
                 break
             history.append((draft, critique))
             draft, score = refined, await self._score(d, refined)

@@ -75,6 +75,11 @@ def test_a_prompt_with_wrong_fields_is_refused_at_once(text: str) -> None:
         cg.Generator("hf/any", prompts={"generate": text})
 
 
+def test_braces_after_a_letter_are_text_and_no_work_leaves_no_gap() -> None:
+    [message] = Template("{problem}\n\n{work}\n\nEnd with \\boxed{answer}.")(Brief("Q"))
+    assert message.content == "Q\n\nEnd with \\boxed{answer}."
+
+
 def test_braces_and_fields_in_a_problem_stay_text() -> None:
     brief = Brief("{work} {0} {problem.__class__} %s")
     [message] = Template("{problem}")(brief)

@@ -40,6 +40,8 @@ PARSERS: list[Parser] = [parse_solution, parse_critique, parse_verdict]
         ("I accept: yes", None),
         ("Accept: yesterday", None),
         ("Accept:", None),
+        ("Accept: yes|no", None),
+        ("Accept: yes or no", None),
         ("", None),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 import cogitate as cg
 from cogitate.graphs import Episode
+from cogitate.graphs.run import grade
 from cogitate.inference import Request, Scripted
 
 PROBLEMS = [
@@ -119,3 +120,17 @@ def test_worked_examples_of_a_problem_set_are_shown() -> None:
     team = cg.Team(generator=cg.Generator(Scripted(reply), examples=1))
     cg.run(problems, team, cg.ChainOfThought())
     assert "Answer: 8" in shown
+
+
+def test_a_grader_that_fails_costs_one_problem_its_grade() -> None:
+    problem = cg.tasks.Problem(id="g", prompt="Q", reference="42", kind="numeric")
+    episode = Episode(
+        problem, cg.solve(problem, cg.Team.of(Scripted(["Answer: 42"])), cg.Direct()), None
+    )
+    assert episode.result is not None
+    broken = problem.model_copy(
+        update={"reference": 42}
+    )  # not a text, as a hostile file may have it
+    graded = asyncio.run(grade(Episode(broken, episode.result, None)))
+    assert graded.grade is None
+    assert graded.error

@@ -204,6 +204,17 @@ def test_self_refine_stops_when_a_refinement_repeats_its_draft() -> None:
     assert model.operations == {"generate": 1, "critique": 1, "refine": 1}
 
 
+def test_self_refine_keeps_its_draft_when_a_refinement_fails() -> None:
+    def reply(request: Request) -> str:
+        if request.operation == "refine":
+            raise cg.EngineError("the refiner is gone")
+        return "Answer: 1\nAccept: no"
+
+    result, model = think(cg.SelfRefine(rounds=5), reply)
+    assert result.answer == "1"
+    assert model.operations == {"generate": 1, "critique": 1, "refine": 1}
+
+
 def test_self_refine_shows_the_refiner_the_whole_history() -> None:
     _, model = think(cg.SelfRefine(rounds=2), scripted_refinement("no", "no"))
     last = model.requests[-1].messages[-1].content
