@@ -1,6 +1,7 @@
 """The example that closes the loop, in its short form and as it is meant to be run."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,15 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "improve.py"
 
 
-def improve(folder: Path, *arguments: str) -> dict[str, object]:
-    command = [sys.executable, str(EXAMPLE), "--json", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def improve(folder: Path, *arguments: str, **environment: str) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE), "--json", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(done.stdout)
     assert isinstance(result, dict)
@@ -21,9 +28,18 @@ def improve(folder: Path, *arguments: str) -> dict[str, object]:
 
 @pytest.mark.model
 def test_its_short_form_goes_through_the_whole_loop(tmp_path: Path) -> None:
-    result = improve(tmp_path, "--short")
+    # One thread: with more, where other processes use the cores, threads mostly wait for another.
+    result = improve(tmp_path, "--short", OMP_NUM_THREADS="1")
     assert result["worked_steps_by"] == ["cogitate"]
-    assert len(json.dumps(result["evaluations"])) > 0
+    evaluations = result["evaluations"]
+    assert isinstance(evaluations, list)
+    assert [row["strategy"] for row in evaluations] == [
+        "before, zero-shot",
+        "before, two worked examples",
+        "round 1, zero-shot",
+        "round 1, two worked examples",
+    ]
+    assert all(row["problems"] == result["unseen_problems"] for row in evaluations)
     kept = {path.name for path in (tmp_path / "runs" / "improve").iterdir()}
     assert {"rows.jsonl", "adapter-1", "result.json"} <= kept
 
