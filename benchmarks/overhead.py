@@ -79,7 +79,7 @@ def import_seconds() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="What Cogitate itself costs for each thought")
     parser.add_argument("--json", action="store_true", help="print JSON")
     as_json = parser.parse_args().json
     rows = []

@@ -37,7 +37,7 @@ def main() -> None:
         refiner=cg.Refiner(MODEL, temperature=0.7, max_tokens=96),
     )
     strategy = cg.SelfRefine(rounds=2, threshold=0.9)
-    problems = cg.tasks.load("reasoning_gym/chain_sum?size=4&seed=11&max_terms=3&max_digits=2")
+    problems = cg.tasks.load("reasoning_gym/chain_sum?size=4&seed=11&max_terms=2&max_digits=1")
     print(f"{team} thinks about {len(problems)} problems with {strategy} on {MODEL}", flush=True)
 
     report = cg.run(problems, team, strategy, budget=cg.Budget(tokens=6_000), on_episode=show)
