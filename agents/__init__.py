@@ -1,10 +1,11 @@
 """Who thinks: agents, their prompts and parsers, and the team they form."""
 
-from cogitate.agents.agent import Agent, Critic, Generator, Refiner, Verifier
+from cogitate.agents.agent import Agent, Critic, Generator, Refiner, Rendered, Verifier
 from cogitate.agents.parse import (
     Parser,
     parse_choice,
     parse_critique,
+    parse_proposals,
     parse_solution,
     parse_verdict,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Passage",
     "Prompt",
     "Refiner",
+    "Rendered",
     "Reply",
     "Shot",
     "Solution",
@@ -33,6 +35,7 @@ __all__ = [
     "neutralise",
     "parse_choice",
     "parse_critique",
+    "parse_proposals",
     "parse_solution",
     "parse_verdict",
     "quote",

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from cogitate.agents.parse import Parser, parse_critique, parse_solution, parse_verdict
 from cogitate.agents.prompt import Brief, Prompt, Shot, Template
-from cogitate.agents.prompts import PROMPTS, SHOTS
+from cogitate.agents.prompts import PROMPTS, SHOTS, in_steps
 from cogitate.errors import ConfigError, PromptTooLong
 from cogitate.inference import Engine, EngineInfo, Message, Request, Sampling
 from cogitate.tasks import Example, extract_answer
@@ -88,12 +88,18 @@ class Agent:
     _parsers: Mapping[str, Parser] = field(init=False, repr=False, compare=False)
     sampling: Sampling = field(init=False, repr=False, compare=False)
 
-    def parser(self, operation: str) -> Parser:
-        """The parser of `operation`; an operation of a user's own is read as a solution."""
-        return self._parsers.get(operation, parse_solution)
+    def parser(self, operation: str, default: Parser = parse_solution) -> Parser:
+        """The parser of `operation`, or `default` where the agent has none for it."""
+        return self._parsers.get(operation, default)
 
     def render(
-        self, operation: str, brief: Brief, engine: Engine, *, examples: Sequence[Example] = ()
+        self,
+        operation: str,
+        brief: Brief,
+        engine: Engine,
+        *,
+        examples: Sequence[Example] = (),
+        default: Prompt | None = None,
     ) -> Rendered:
         """Return the messages that ask for `operation`, fitted to the model's context.
 
@@ -105,12 +111,13 @@ class Agent:
             brief: What the agent is told.
             engine: The engine that will be asked; counts tokens where it can.
             examples: Worked examples of the problem's own set, shown instead of the default ones.
+            default: The prompt of an operation for which the agent has none.
 
         Raises:
             PromptTooLong: It does not fit even then.
             ConfigError: The agent has no prompt for this operation.
         """
-        prompt = self._prompts.get(operation)
+        prompt = self._prompts.get(operation, default)
         if prompt is None:
             raise ConfigError(
                 f"{self.name} has no prompt for {operation!r}: give prompts={{{operation!r}: ...}}"
@@ -142,7 +149,7 @@ class Agent:
             count = 2 if info.parameters is not None and info.parameters < SMALL else 0
         if count == 0:
             return ()
-        if examples and operation in ("generate", "direct") and operation not in self.shots:
+        if examples and operation in _SOLVING and operation not in self.shots:
             return tuple(_shot(example, operation) for example in examples[:count])
         return self._shots.get(operation, ())[:count]
 
@@ -158,6 +165,8 @@ def _shot(example: Example, operation: str) -> Shot:
     response = example.response
     if operation == "direct" and (answer := extract_answer(response)) is not None:
         response = f"Answer: {answer}"
+    elif operation == "step":
+        response = in_steps(response)
     return Shot(Brief(example.prompt), response)
 
 
@@ -194,6 +203,9 @@ class Verifier(Agent):
     role: str = "verifier"
     method: Literal["auto", "logprob", "text"] = "auto"
 
+
+_SOLVING = frozenset({"direct", "generate", "step"})
+"""The operations whose worked examples may come from the problem's own set."""
 
 _PARSERS: Mapping[str, Parser] = {
     "critique": parse_critique,

@@ -11,7 +11,14 @@ from collections.abc import Callable
 from cogitate.agents.reply import Critique, Reply, Solution, Verdict
 from cogitate.tasks.answers import extract_answer
 
-__all__ = ["Parser", "parse_choice", "parse_critique", "parse_solution", "parse_verdict"]
+__all__ = [
+    "Parser",
+    "parse_choice",
+    "parse_critique",
+    "parse_proposals",
+    "parse_solution",
+    "parse_verdict",
+]
 
 Parser = Callable[[str], Reply]
 
@@ -26,6 +33,9 @@ _SCORE = re.compile(
     + r"(?![ \t]{0,4}/|[.,e]?-?\d)",
     re.IGNORECASE | re.MULTILINE,
 )
+_BULLET = re.compile(r"^[ \t]{0,16}(?:[-*\u2022][ \t]|\(?\d{1,3}[.):][ \t]|#\d{1,3}[.):]?[ \t])")
+_MOST_READ = 100_000
+"""Characters of a reply in which proposals are looked for."""
 _CHOICE = re.compile(_MARK % "choice" + r"#?(\d{1,6})\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -74,6 +84,17 @@ def parse_choice(text: str) -> int | None:
     """
     found = _last(_CHOICE, text)
     return int(found.group(1)) if found else None
+
+
+def parse_proposals(text: str, most: int) -> list[str]:
+    r"""Read one proposal a line: the first `most` different ones, without bullets and numbers.
+
+    Example:
+        >>> parse_proposals("1. 4 + 8 = 12\n2) 6 - 4 = 2\n- 4 + 8 = 12\n\n* 9 - 4 = 5", 8)
+        ['4 + 8 = 12', '6 - 4 = 2', '9 - 4 = 5']
+    """
+    lines = (_BULLET.sub("", line).strip() for line in text[:_MOST_READ].splitlines())
+    return list(dict.fromkeys(filter(None, lines)))[:most]
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:

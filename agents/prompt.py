@@ -13,7 +13,7 @@ from cogitate.inference import Message
 __all__ = ["Brief", "Passage", "Prompt", "Shot", "Template"]
 
 _FIELD = re.compile(r"(?<!\w)\{(\w+)\}")
-_FIELDS = frozenset({"problem", "work", "lessons"})
+_FIELDS = frozenset({"problem", "work", "lessons", "n"})
 
 
 class Passage(NamedTuple):
@@ -32,6 +32,8 @@ class Brief:
     """Earlier thoughts, oldest first."""
     lessons: tuple[str, ...] = ()
     """What was learned on other problems."""
+    n: int = 1
+    """How many things a prompt asks for that asks for several in one reply."""
 
 
 class Shot(NamedTuple):
@@ -47,7 +49,7 @@ Prompt = Callable[[Brief, Sequence[Shot]], tuple[Message, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    r"""A prompt from text: `{problem}`, `{work}` and `{lessons}` are filled in, quoted.
+    r"""A prompt from text: `{problem}`, `{work}`, `{lessons}` (quoted) and `{n}` are filled in.
 
     Braces that follow a letter, as in LaTeX's `\boxed{answer}`, are text.
     Worked examples become earlier turns in the same form, which small models follow best.
@@ -73,7 +75,7 @@ class Template:
         """Return the system message, one pair of turns per worked example, and the ask."""
         ask = Message("user", self._fill(brief))
         if not shots:
-            return (Message("system", self.system), ask) if self.system else (ask,)
+            return (_system(self.system), ask) if self.system else (ask,)
         return (*_turns(self, tuple(shots)), ask)
 
     def _fill(self, brief: Brief) -> str:
@@ -81,6 +83,8 @@ class Template:
             match found.group(1):
                 case "problem":
                     return neutralise(brief.problem)
+                case "n":
+                    return str(brief.n)
                 case "work":
                     return "\n\n".join(quote(label, text) for label, text in brief.work)
                 case _:
@@ -92,8 +96,13 @@ class Template:
 
 
 @lru_cache(maxsize=256)
+def _system(text: str) -> Message:
+    return Message("system", text)
+
+
+@lru_cache(maxsize=256)
 def _turns(template: Template, shots: tuple[Shot, ...]) -> tuple[Message, ...]:
-    turns = [Message("system", template.system)] if template.system else []
+    turns = [_system(template.system)] if template.system else []
     for shot in shots:
         turns.append(Message("user", template._fill(shot.brief)))
         turns.append(Message("assistant", shot.response))

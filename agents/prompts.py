@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from cogitate.agents.prompt import Brief, Passage, Prompt, Shot, Template
 
-__all__ = ["PROMPTS", "SHOTS"]
+__all__ = ["PROMPTS", "SHOTS", "in_steps"]
 
 _SOLVER = "You solve problems carefully and end with a line that begins with Answer:"
 _CHECKER = "You check solutions carefully."
@@ -23,6 +23,17 @@ PROMPTS: Mapping[str, Prompt] = {
         "line, in this form:\nAnswer: your answer",
         system=_SOLVER,
     ),
+    "step": Template(
+        "{problem}\n\n{lessons}Think step by step, with a blank line between steps. Then give the "
+        "final answer on the last line, in this form:\nAnswer: your answer",
+        system=_SOLVER,
+    ),
+    "propose": Template(
+        "Problem:\n{problem}\n\n{work}\n\nWrite {n} different ways to go on from here, each a "
+        "single next step on a line of its own. A step that finishes the problem ends with the "
+        "final answer, in this form: Answer: your answer",
+        system="You propose next steps, one on each line.",
+    ),
     "critique": Template(
         "Problem:\n{problem}\n\n{work}\n\nCheck the last solution step by step. Say what is wrong "
         "and how to mend it. The last line must be `Accept: yes` if the answer is right, or "
@@ -36,6 +47,16 @@ PROMPTS: Mapping[str, Prompt] = {
     ),
     "judge": Template(
         "Problem:\n{problem}\n\n{work}\n\nIs the final answer right? Reply yes or no.",
+        system=_CHECKER,
+    ),
+    "value_step": Template(
+        "Problem:\n{problem}\n\n{work}\n\nHow likely is it that this beginning is right and leads "
+        "to the right answer? Reply with one line, a number from 0 to 1, in this form:\nScore: 0.5",
+        system=_CHECKER,
+    ),
+    "judge_step": Template(
+        "Problem:\n{problem}\n\n{work}\n\nIs this beginning of a solution right so far? "
+        "Reply yes or no.",
         system=_CHECKER,
     ),
     "refine": Template(
@@ -75,6 +96,15 @@ def _solution(problem: str, draft: str) -> Brief:
     return Brief(problem, (Passage("solution", draft),))
 
 
+def _partial(problem: str, steps: str) -> Brief:
+    return Brief(problem, (Passage("partial solution", steps),))
+
+
+def in_steps(response: str) -> str:
+    """Part the lines of a worked example by blank lines: a step ends where one stands."""
+    return "\n\n".join(line for line in response.splitlines() if line.strip())
+
+
 def _criticised(problem: str, draft: str, critique: str) -> Brief:
     return Brief(problem, (Passage("solution", draft), Passage("critique", critique)))
 
@@ -82,6 +112,22 @@ def _criticised(problem: str, draft: str, critique: str) -> Brief:
 SHOTS: Mapping[str, tuple[Shot, ...]] = {
     "direct": (Shot(Brief(_EGGS), "Answer: 19"), Shot(Brief(_SUM), "Answer: 64")),
     "generate": (Shot(Brief(_EGGS), _EGGS_RIGHT), Shot(Brief(_SUM), _SUM_RIGHT)),
+    "step": (Shot(Brief(_EGGS), in_steps(_EGGS_RIGHT)), Shot(Brief(_SUM), in_steps(_SUM_RIGHT))),
+    "propose": (
+        Shot(Brief(_SUM, n=2), "38 + 47 = 85\n47 - 21 = 26"),
+        Shot(
+            Brief(_EGGS, (Passage("partial solution", "4 boxes hold 4 * 6 = 24 eggs."),), n=2),
+            "24 - 5 = 19 eggs are left. Answer: 19\n5 of the eggs are broken.",
+        ),
+    ),
+    "value_step": (
+        Shot(_partial(_SUM, "38 + 47 = 75"), "Score: 0.0"),
+        Shot(_partial(_EGGS, "4 boxes hold 4 * 6 = 24 eggs."), "Score: 1.0"),
+    ),
+    "judge_step": (
+        Shot(_partial(_SUM, "38 + 47 = 75"), "no"),
+        Shot(_partial(_EGGS, "4 boxes hold 4 * 6 = 24 eggs."), "yes"),
+    ),
     "critique": (
         Shot(_solution(_SUM, _SUM_WRONG), _SUM_CRITIQUE),
         Shot(

@@ -1,9 +1,11 @@
 """How they think: thought graphs, deliberations, budgets and strategies."""
 
 from cogitate.graphs.budget import Budget
-from cogitate.graphs.deliberation import OPERATIONS, Deliberation, Operation
+from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.gather import gather
 from cogitate.graphs.graph import ThoughtGraph
+from cogitate.graphs.in_order import in_order
+from cogitate.graphs.operation import OPERATIONS, Operation
 from cogitate.graphs.run import Episode, Report, arun, run
 from cogitate.graphs.solve import Result, asolve, best_thought, solve
 from cogitate.graphs.strategies import (
@@ -50,6 +52,7 @@ __all__ = [
     "asolve",
     "best_thought",
     "gather",
+    "in_order",
     "methods",
     "run",
     "solve",

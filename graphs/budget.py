@@ -115,13 +115,14 @@ class Ledger:
                 raise BudgetExhausted(limit)
             return fitting
 
-    def settle(self, reservation: "Reservation", spent: Usage) -> None:
-        """Replace a reservation by what was spent."""
+    def settle(self, reservation: "Reservation", spent: Usage | None) -> None:
+        """Replace a reservation by what was spent; None where that is unknown: all of it."""
         self._open -= 1
         self._asking.discard(asyncio.current_task())
         for name, _ in self._limits:
             self._reserved[name] -= getattr(reservation, name)
-        self.usage += spent
+        _, tokens, calls, money = reservation
+        self.usage += Usage(tokens, 0, 0, calls, money) if spent is None else spent
         self._settled.set()
 
     async def end(self) -> None:
@@ -195,10 +196,10 @@ class Budgeted:
         )
         if reservation.n < request.n:
             request = replace(request, n=reservation.n, numbers=None)
-        spent = Usage(reservation.tokens, 0, 0, reservation.calls, reservation.money)
+        spent = None
         try:
             completions = await self._engine.complete(request)
-            spent = sum((c.usage for c in completions), Usage(calls=0))
+            spent = _total(completions)
             return completions
         except EngineError:
             spent = Usage(calls=reservation.n)
@@ -215,10 +216,10 @@ class Budgeted:
         tokens = self._prompt(request) + sum(len(text.encode()) + 1 for text in texts)
         cost = Cost(tokens, len(texts), self._money(tokens, 0))
         reservation = await self._ledger.reserve(Cost(), cost, 1)
-        spent = Usage(reservation.tokens, 0, 0, reservation.calls, reservation.money)
+        spent = None
         try:
             scores = await self._engine.score(request, texts)
-            spent = sum((score.usage for score in scores), Usage(calls=0))
+            spent = _total(scores)
             return scores
         except EngineError:
             spent = Usage(calls=len(texts))
@@ -242,6 +243,13 @@ class Budgeted:
         if price is None:
             return 0.0
         return (prompt * price.prompt + completion * price.completion) / 1_000_000
+
+
+def _total(parts: Sequence[Completion] | Sequence[Score]) -> Usage:
+    total = parts[0].usage if parts else Usage(calls=0)
+    for part in parts[1:]:
+        total += part.usage
+    return total
 
 
 def _remote(info: EngineInfo) -> bool:

@@ -1,97 +1,29 @@
 """What a strategy works with: one problem, a team, a graph that grows, a budget, a random source.
 
 A `Deliberation` has one method for each thing an agent can do. Each asks an agent, adds what it
-said to the graph as thoughts, and returns them. Nothing here batches or waits: a strategy awaits
-what it needs, in any number of tasks, and the engines batch whatever is outstanding.
+said to the graph as thoughts, and returns them.
 """
 
-import random
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 
-from cogitate.agents import (
-    Agent,
-    Brief,
-    Critique,
-    Passage,
-    Reply,
-    Solution,
-    Team,
-    Verdict,
-    Verifier,
-    parse_choice,
-)
-from cogitate.errors import ConfigError, EngineError
-from cogitate.graphs.budget import Budget, Budgeted, Ledger
-from cogitate.graphs.graph import ThoughtGraph
-from cogitate.graphs.thought import Relation, Source, Thought, ThoughtKind, Tokens, position_of
+from cogitate.agents import Agent, Passage, Verifier, parse_choice, parse_proposals
+from cogitate.graphs.inquiry import Inquiry
+from cogitate.graphs.thought import Thought, ThoughtKind
 from cogitate.graphs.verify import by_function, by_grader, by_logprob, keep_score
 from cogitate.graphs.vote import Ballot, vote
-from cogitate.inference import Completion, Engine, Message, Prefix, Request
-from cogitate.tasks import Example, Problem
+from cogitate.inference import Prefix, Sampling
 
-__all__ = ["OPERATIONS", "Deliberation", "Operation"]
+__all__ = ["Deliberation"]
 
-
-class Operation(NamedTuple):
-    """Who is asked for what, and where the reply stands in the graph."""
-
-    role: str
-    kind: ThoughtKind
-    relation: Relation
+_STEP_END = ("\n\n",)
+_ANSWER_INLINE = re.compile(r"\banswer[ \t]{0,4}:", re.IGNORECASE)
 
 
-OPERATIONS: Mapping[str, Operation] = {
-    "direct": Operation("generator", ThoughtKind.SOLUTION, Relation.GENERATES),
-    "generate": Operation("generator", ThoughtKind.SOLUTION, Relation.GENERATES),
-    "polish": Operation("generator", ThoughtKind.PROBLEM, Relation.POLISHES),
-    "critique": Operation("critic", ThoughtKind.CRITIQUE, Relation.CRITIQUES),
-    "value": Operation("verifier", ThoughtKind.VERDICT, Relation.VERIFIES),
-    "refine": Operation("refiner", ThoughtKind.SOLUTION, Relation.REFINES),
-    "aggregate": Operation("refiner", ThoughtKind.SOLUTION, Relation.AGGREGATES),
-    "select": Operation("refiner", ThoughtKind.VERDICT, Relation.AGGREGATES),
-}
-"""What the agents can be asked for. `Deliberation.ask` takes an `Operation` of one's own too."""
-
-
-class Deliberation:
-    """One problem being thought about.
-
-    Args:
-        problem: What is asked.
-        team: Who thinks.
-        engines: The engine of each agent, by the agent's name.
-        budget: What it may cost.
-        seed: Fixes the strategy's choices, and the sampling of engines that can be seeded.
-        examples: Worked examples of the problem's own set.
-        watch: Called with each thought as it is added.
-    """
-
-    def __init__(
-        self,
-        problem: Problem,
-        team: Team,
-        engines: Mapping[str, Engine],
-        *,
-        budget: Budget,
-        seed: int = 0,
-        examples: Sequence[Example] = (),
-        watch: Callable[[Thought], None] | None = None,
-    ) -> None:
-        self.task = problem
-        self.team = team
-        self.graph = ThoughtGraph.of(problem)
-        self.problem = self.graph.root
-        """The problem as a thought: where every strategy starts."""
-        self.ledger = Ledger(budget)
-        self.random = random.Random(f"{seed}:{problem.id}")
-        """The strategy's source of chance. Draw in an order that does not depend on time."""
-        self._seed = seed
-        self._examples = [example for example in examples if example.prompt != problem.prompt]
-        self._watch = watch
-        self._engines = {name: Budgeted(engine, self.ledger) for name, engine in engines.items()}
-        self._asked: defaultdict[str, int] = defaultdict(int)
+class Deliberation(Inquiry):
+    """One problem being thought about: what the agents of a team can do, as methods."""
 
     async def generate(
         self,
@@ -114,10 +46,112 @@ class Deliberation:
         """Write n solutions of a problem thought, or as many as the budget allows, at least one."""
         return await self.ask(operation, [parent or self.problem], n=n, agent=agent)
 
+    async def steps(
+        self,
+        n: int,
+        parent: Thought | None = None,
+        *,
+        stop: Sequence[str] = _STEP_END,
+        max_tokens: int | None = None,
+        agent: str | None = None,
+        first: int | None = None,
+    ) -> list[Thought]:
+        """Continue a partial solution by one step, in n ways.
+
+        A thought of kind `step` can be continued; its text is the step alone, with the stop string
+        that ended it. Where the model ended its turn or marked an answer the thought is a
+        `solution`, and its text is the whole of it.
+
+        Args:
+            n: How many ways.
+            parent: A step, or the problem thought to begin with (the problem itself by default).
+            stop: What ends a step; without any it ends at `max_tokens` or with the turn.
+            max_tokens: The most tokens of a step, instead of the agent's own limit.
+            agent: Who continues, where the team has several generators.
+            first: The number of the first sample, where several asks at one place overlap.
+        """
+        return await self._continue(n, parent, tuple(stop), max_tokens, agent, first, "step")
+
+    async def finish(
+        self,
+        parent: Thought,
+        n: int = 1,
+        *,
+        agent: str | None = None,
+        first: int | None = None,
+    ) -> list[Thought]:
+        """Continue a partial solution to its end, in n ways; a solution stays as it is."""
+        if parent.kind is ThoughtKind.SOLUTION:
+            return [parent] * n
+        return await self._continue(n, parent, (), None, agent, first, "finish")
+
+    async def _continue(
+        self,
+        n: int,
+        parent: Thought | None,
+        stop: tuple[str, ...],
+        max_tokens: int | None,
+        agent: str | None,
+        first: int | None,
+        operation: str,
+    ) -> list[Thought]:
+        parent = parent or self.problem
+        who = self.team.agent(agent or "generator")
+        sampling = _stopping(who.sampling, stop, max_tokens)
+        return await self.ask(
+            operation,
+            [parent],
+            n=n,
+            agent=who.name,
+            prompt="step",
+            prefix=self._begun(parent, who),
+            sampling=sampling,
+            first=first,
+        )
+
+    def _begun(self, parent: Thought, who: Agent) -> Prefix | None:
+        """The beginning of a solution that ends with `parent`, as sampled where that is known."""
+        path = self.graph.path(parent)
+        if not path:
+            return None
+        model = self._engines[who.name].info.model
+        ids: list[int] = []
+        for step in path:
+            if step.tokens is None or step.source is None or step.source.model != model:
+                return Prefix(self.graph.text(parent))
+            ids += step.tokens.token_ids
+        return Prefix(self.graph.text(parent), tuple(ids))
+
+    async def propose(
+        self, n: int, parent: Thought | None = None, *, agent: str | None = None
+    ) -> list[Thought]:
+        """Have up to n different next steps proposed in one reply.
+
+        Each becomes a thought made from `parent` and the reply: a `solution` where it says
+        `Answer: …`, a `step` otherwise.
+
+        Args:
+            n: How many to ask for.
+            parent: A step, or the problem thought to begin with (the problem itself by default).
+            agent: Who proposes, where the team has several generators.
+        """
+        parent = parent or self.problem
+        begun = self.graph.text(parent) if parent.kind is ThoughtKind.STEP else ""
+        work = [Passage("partial solution", begun)] if begun else []
+        [reply] = await self.ask("propose", [parent], work=work, count=n, agent=agent)
+        proposals = []
+        for line in parse_proposals(reply.text, n):
+            kind, text = ThoughtKind.STEP, line + "\n"
+            if found := _ANSWER_INLINE.search(line):
+                kind, text = ThoughtKind.SOLUTION, begun + _on_its_own_line(line, found.start())
+            proposals.append(self.derive("proposal", kind, text, [parent, reply]))
+        return proposals
+
     async def critique(self, solution: Thought, *, agent: str | None = None) -> Thought:
         """Say what is wrong with a solution; `accepts` of the reply tells whether it may stay."""
-        work = [Passage("solution", solution.text)]
-        return (await self.ask("critique", [solution], work=work, agent=agent))[0]
+        return (await self.ask("critique", [solution], work=[self.passage(solution)], agent=agent))[
+            0
+        ]
 
     async def refine(
         self,
@@ -161,31 +195,52 @@ class Deliberation:
         choice = parse_choice(reply.text)
         return choice - 1 if choice is not None and 1 <= choice <= len(thoughts) else None
 
-    async def verify(self, solution: Thought) -> float:
-        """Score a solution by the team's verifier; the score is kept on the thought.
+    async def verify(self, thought: Thought, *, samples: int = 1) -> float:
+        """Score a solution or a step by the team's verifier; the score is kept on the thought.
+
+        A step is scored together with all that leads to it.
+
+        Args:
+            thought: A solution or a step.
+            samples: How many verdicts of a model that writes them are averaged.
 
         Returns:
-            A score in [0, 1]; 0 for a solution without text, and where the verifier gave no score
+            A score in [0, 1]; 0 for a thought without text, and where the verifier gave no score
             or failed, which is not kept as one.
+
+        Raises:
+            ConfigError: The verifier is a grader, which cannot score a step.
         """
-        if not solution.text:
+        if not thought.text:
             return 0.0
         if self.team.grader is not None:
-            return await by_grader(self.team.grader, self.graph, solution)
+            return await by_grader(self.team.grader, self.graph, thought)
         if self.team.function is not None:
-            return await by_function(self.team.function, self.graph, solution)
+            return await by_function(self.team.function, self.graph, thought)
         agent = self.team.agent("verifier")
         engine = self._engines[agent.name]
         method = agent.method if isinstance(agent, Verifier) else "text"
         if method == "logprob" or (method == "auto" and engine.info.scores):
-            return await by_logprob(agent, engine, self.graph, solution)
-        if "judge" not in solution.scores:
-            work = [Passage("solution", solution.text)]
-            [verdict] = await self.ask("value", [solution], work=work, agent=agent.name)
-            if "judge" not in verdict.scores:
-                return 0.0
-            return keep_score(self.graph, solution, "judge", verdict.scores["judge"])
-        return solution.scores["judge"]
+            return await by_logprob(agent, engine, self.graph, thought)
+        if "judge" in thought.scores:
+            return thought.scores["judge"]
+        verdicts = await self.ask(
+            "value",
+            [thought],
+            n=samples,
+            work=[self.passage(thought)],
+            agent=agent.name,
+            prompt="value_step" if thought.kind is ThoughtKind.STEP else "value",
+        )
+        given = [verdict.scores["judge"] for verdict in verdicts if "judge" in verdict.scores]
+        if not given:
+            return 0.0
+        return keep_score(self.graph, thought, "judge", sum(given) / len(given))
+
+    def passage(self, thought: Thought) -> Passage:
+        """A solution, or a step with all that leads to it, as another agent is shown it."""
+        partial = thought.kind is ThoughtKind.STEP
+        return Passage("partial solution" if partial else "solution", self.graph.text(thought))
 
     async def vote(
         self, thoughts: Sequence[Thought], *, weights: Sequence[float] | None = None
@@ -193,154 +248,15 @@ class Deliberation:
         """Group solutions by equivalent answer and pick the heaviest group (see `vote`)."""
         return await vote(self.task, thoughts, weights=weights)
 
-    async def ask(
-        self,
-        operation: str,
-        parents: Sequence[Thought],
-        *,
-        n: int = 1,
-        work: Sequence[Passage] = (),
-        agent: str | None = None,
-        prefix: Prefix | None = None,
-        spec: Operation | None = None,
-    ) -> list[Thought]:
-        """Ask an agent, add the replies to the graph, and return them.
 
-        A failure of the engine becomes one thought with an `error` and without text.
-
-        Args:
-            operation: What to do: a name of `OPERATIONS`, or any name with `spec`.
-            parents: What the reply is made from; the first decides which problem it is about.
-            n: How many samples.
-            work: The passages that the prompt shows besides the problem.
-            agent: The name of who is asked; the first of the operation's role otherwise.
-            prefix: The beginning of the reply, to be continued.
-            spec: Role, kind and relation of an operation that `OPERATIONS` does not have.
-
-        Returns:
-            n thoughts, fewer where the budget allows fewer, at least one.
-
-        Raises:
-            BudgetExhausted: Not one sample fits the budget.
-            ConfigError: No such operation or agent, no parent, or an engine that is set up wrongly.
-        """
-        spec = spec or OPERATIONS.get(operation)
-        if spec is None or not parents:
-            raise ConfigError(f"{operation!r}: give a parent, and spec= if not in {[*OPERATIONS]}")
-        role, kind, relation = spec
-        who = self.team.agent(agent or role)
-        parent_ids = tuple(parent.id for parent in parents)
-        position = position_of(self.task.id, parent_ids, who.name, operation)
-        first = self._asked[position]
-        self._asked[position] = first + n
-        about = parents[0].id if parents[0].kind is ThoughtKind.PROBLEM else parents[0].about
-        engine = self._engines[who.name]
-        place = _Place(position, kind, relation, operation, about, who, parents)
-        brief = Brief(self.graph.thought(about).text, tuple(work))
-        try:
-            messages, dropped = who.render(operation, brief, engine, examples=self._examples)
-            completions = await engine.complete(
-                Request(
-                    messages=messages,
-                    prefix=prefix,
-                    sampling=who.sampling,
-                    adapter=who.adapter,
-                    n=n,
-                    sample=first,
-                    seed=self._seed,
-                    role=who.role,
-                    operation=operation,
-                    agent=who.name,
-                    problem=self.task.id,
-                    position=position,
-                )
-            )
-        except EngineError as error:
-            return [self._failed(place, first, error)]
-        start = prefix.text if prefix else ""
-        return [
-            self._add(place, first + i, completion, messages, dropped, start)
-            for i, completion in enumerate(completions)
-        ]
-
-    def _add(
-        self,
-        place: "_Place",
-        sample: int,
-        completion: Completion,
-        messages: tuple[Message, ...],
-        dropped: int,
-        start: str,
-    ) -> Thought:
-        text = start + completion.text
-        reply: Reply = place.agent.parser(place.operation)(text)
-        prompt_ids, token_ids = completion.prompt_ids, completion.token_ids
-        thought = Thought(
-            f"{place.position}.{sample}",
-            place.kind,
-            text,
-            agent=place.agent.name,
-            role=place.agent.role,
-            operation=place.operation,
-            about=place.about,
-            reasoning=completion.reasoning,
-            finish=completion.finish,
-            dropped=dropped,
-            prompt=messages,
-            prefix=start,
-            prompt_tokens=completion.usage.prompt,
-            completion_tokens=completion.usage.completion,
-            source=Source(
-                completion.model,
-                completion.revision,
-                completion.adapter,
-                completion.adapter_revision,
-            ),
-            tokens=Tokens(prompt_ids, token_ids, completion.logprobs)
-            if prompt_ids is not None and token_ids is not None
-            else None,
-        )
-        match reply:
-            case Solution(answer) if place.kind is ThoughtKind.SOLUTION:
-                thought.answer = answer
-            case Critique(accepts):
-                thought.accepts = accepts
-            case Verdict(score) if score is not None:
-                thought.scores["judge"] = score
-            case _:
-                pass
-        return self._insert(place, thought)
-
-    def _failed(self, place: "_Place", sample: int, error: EngineError) -> Thought:
-        thought = Thought(
-            f"{place.position}.{sample}",
-            place.kind,
-            "",
-            agent=place.agent.name,
-            role=place.agent.role,
-            operation=place.operation,
-            about=place.about,
-            error=f"{type(error).__name__}: {error}",
-        )
-        return self._insert(place, thought)
-
-    def _insert(self, place: "_Place", thought: Thought) -> Thought:
-        self.graph.add(thought, place.parents, place.relation)
-        if self._watch is not None:
-            self._watch(thought)
-        return thought
+def _on_its_own_line(line: str, at: int) -> str:
+    return f"{line[:at].rstrip()}\n{line[at:]}".lstrip()
 
 
-class _Place(NamedTuple):
-    """Where replies will stand, and who gives them."""
-
-    position: str
-    kind: ThoughtKind
-    relation: Relation
-    operation: str
-    about: str
-    agent: Agent
-    parents: Sequence[Thought]
+@lru_cache(maxsize=256)
+def _stopping(sampling: Sampling, stop: tuple[str, ...], max_tokens: int | None) -> Sampling:
+    most = sampling.max_tokens if max_tokens is None else min(max_tokens, sampling.max_tokens)
+    return replace(sampling, stop=(*stop, *sampling.stop), max_tokens=most)
 
 
 def _numbered(thoughts: Sequence[Thought]) -> list[Passage]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from math import isfinite
 from typing import Self
 
@@ -55,7 +56,7 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
         """The problem that the graph thinks about."""
         if "problem" not in self.graph:
             raise DataError("this graph has no problem: start one with ThoughtGraph.of(problem)")
-        return Problem.model_validate_json(self.graph["problem"])
+        return _problem(self.graph["problem"])
 
     @property
     def root(self) -> Thought:
@@ -118,6 +119,26 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
     def children(self, thought: Thought) -> list[Thought]:
         """The thoughts made from it, ordered by id, whatever the order they came in."""
         return sorted((self._node[child] for child in self._adj[thought.id]), key=_place)
+
+    def path(self, thought: Thought) -> list[Thought]:
+        """The steps of a partial solution up to `thought`, each the first parent of the next.
+
+        A problem has none; a solution is no step, and its own text is whole.
+        """
+        steps = []
+        while thought.kind is ThoughtKind.STEP:
+            steps.append(thought)
+            parents = self._pred[thought.id]
+            if not parents:
+                break
+            thought = self._node[next(iter(parents))]
+        return steps[::-1]
+
+    def text(self, thought: Thought) -> str:
+        """What a thought says: of a step, all steps up to it."""
+        if thought.kind is not ThoughtKind.STEP:
+            return thought.text
+        return "".join(step.text for step in self.path(thought))
 
     def in_order(self) -> list[Thought]:
         """All thoughts, parents before children, in an order that only the graph decides."""
@@ -185,6 +206,11 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
             for parent, data in parents.items():
                 graph.add_edge(parent, child, **data)
         return graph
+
+
+@lru_cache(maxsize=256)
+def _problem(text: str) -> Problem:
+    return Problem.model_validate_json(text)
 
 
 def _place(thought: Thought) -> tuple[str, int]:

@@ -9,9 +9,9 @@ import math
 
 from cogitate.agents import Agent, Brief, Passage
 from cogitate.agents.team import VerifyFunction
-from cogitate.errors import DataError, EngineError, GraderError
+from cogitate.errors import ConfigError, DataError, EngineError, GraderError
 from cogitate.graphs.graph import ThoughtGraph
-from cogitate.graphs.thought import Thought, position_of
+from cogitate.graphs.thought import Thought, ThoughtKind, position_of
 from cogitate.inference import Engine, Request
 from cogitate.tasks import Grader
 
@@ -24,6 +24,11 @@ async def by_grader(grader: Grader, graph: ThoughtGraph, solution: Thought) -> f
     """Grade the answer that a solution marks; without one it is wrong."""
     if "grader" in solution.scores:
         return solution.scores["grader"]
+    if solution.kind is ThoughtKind.STEP:
+        raise ConfigError(
+            "this strategy scores steps, and a grader scores finished solutions only: give the "
+            "team another verifier (a Verifier, or a function of problem and text)"
+        )
     if solution.answer is None:
         return keep_score(graph, solution, "grader", 0.0)
     try:
@@ -38,7 +43,7 @@ async def by_function(function: VerifyFunction, graph: ThoughtGraph, solution: T
     if "function" in solution.scores:
         return solution.scores["function"]
     try:
-        value = function(graph.problem, solution.text)
+        value = function(graph.problem, graph.text(solution))
         value = float(await value if inspect.isawaitable(value) else value)
     except Exception as error:
         return _failed(solution, error)
@@ -50,9 +55,11 @@ async def by_logprob(agent: Agent, engine: Engine, graph: ThoughtGraph, solution
     if "logprob" in solution.scores:
         return solution.scores["logprob"]
     problem = graph.thought(solution.about).text
-    brief = Brief(problem, (Passage("solution", solution.text),))
+    partial = solution.kind is ThoughtKind.STEP
+    label = "partial solution" if partial else "solution"
+    brief = Brief(problem, (Passage(label, graph.text(solution)),))
     try:
-        messages, _ = agent.render("judge", brief, engine)
+        messages, _ = agent.render("judge_step" if partial else "judge", brief, engine)
         request = Request(
             messages=messages,
             adapter=agent.adapter,

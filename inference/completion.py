@@ -52,6 +52,8 @@ class Completion:
     """The model's reasoning block, where it or its server keeps one apart."""
     finish: FinishReason = "stop"
     """`length`: it was cut at `max_tokens` or at the end of the context."""
+    stop: str | None = None
+    """The stop string that ended it; None where the model ended its turn, or was cut."""
     usage: Usage = Usage()
     prompt_ids: tuple[int, ...] | None = None
     """The prompt as the model saw it, an assistant prefix included; None where it is unknown."""

@@ -14,7 +14,7 @@ from cogitate.errors import ConfigError, EngineRefused
 from cogitate.inference.completion import Completion, FinishReason, Score, Usage
 from cogitate.inference.engine import EngineInfo
 from cogitate.inference.request import Request
-from cogitate.inference.text import valid_unicode
+from cogitate.inference.text import before_stop, valid_unicode
 
 __all__ = ["Scripted"]
 
@@ -57,14 +57,20 @@ class Scripted:
         self._latency = latency
         self._logprob = logprob
         self._closed = False
+        self._counted: tuple[Request | None, int] = None, 0
         self.info = EngineInfo(model=f"scripted/{name}", scores=logprob is not None)
         self.calls = 0
         """Calls of `complete` so far."""
 
     def count(self, request: Request) -> int:
         """The words of all messages and the prefix."""
-        words = sum(len(message.content.split()) for message in request.messages)
-        return words + (len(request.prefix.text.split()) if request.prefix else 0)
+        if request is self._counted[0]:  # who keeps a budget counts just before asking
+            return self._counted[1]
+        words = len(request.prefix.text.split()) if request.prefix else 0
+        for message in request.messages:
+            words += len(message.content.split())
+        self._counted = request, words
+        return words
 
     async def complete(self, request: Request) -> list[Completion]:
         """Answer each sample from the script."""
@@ -87,16 +93,17 @@ class Scripted:
     def _completion(self, text: str, request: Request, prompt: int, latency: float) -> Completion:
         text = valid_unicode(text)
         finish: FinishReason = "stop"
-        for stop in request.sampling.stop:
-            text = text.partition(stop)[0]
+        stops = request.sampling.stop
+        text, stop = before_stop(text, stops) if stops else (text, None)
         tokens = len(text.split())
         limit = request.sampling.max_tokens
         if tokens > limit:
             *_, last = islice(_TOKEN.finditer(text), limit)
-            text, tokens, finish = text[: last.end()], limit, "length"
+            text, tokens, finish, stop = text[: last.end()], limit, "length", None
         return Completion(
             text=text,
             finish=finish,
+            stop=stop,
             usage=Usage(prompt=prompt, completion=tokens),
             model=self.info.model,
             adapter=request.adapter,

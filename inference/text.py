@@ -25,15 +25,27 @@ def valid_unicode(text: str) -> str:
     return text
 
 
-def before_stop(text: str, stops: Iterable[str]) -> str:
+class Stopped(NamedTuple):
+    """A text up to where it was stopped."""
+
+    text: str
+    stop: str | None
+    """What stopped it."""
+
+
+def before_stop(text: str, stops: Iterable[str]) -> Stopped:
     """Return what stands before the first of `stops`; all of `text` where none occurs.
 
     Example:
         >>> before_stop("4. Next: 5", ["Next", "."])
-        '4'
+        Stopped(text='4', stop='.')
     """
-    ends = [end for stop in stops if (end := text.find(stop)) >= 0]
-    return text[: min(ends)] if ends else text
+    end, stop = min(
+        ((end, stop) for stop in stops if (end := text.find(stop)) >= 0), default=(0, None)
+    )
+    if stop is None:
+        return Stopped(text, None)
+    return Stopped(text[:end], stop)
 
 
 class Reply(NamedTuple):

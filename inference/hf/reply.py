@@ -22,13 +22,15 @@ def completions(
     begun = prompt.ids[len(prompt.ids) - min(prompt.prefix, _OVERLAP) :]
     done = []
     for row in ask.rows:
-        text = before_stop(encoder.decode(row.ids, after=begun), request.sampling.stop)
+        decoded = encoder.decode(row.ids, after=begun)
+        text, stop = before_stop(decoded, request.sampling.stop)
         text, reasoning = split_reasoning(text, opened=prompt.reasons)
         first = row is ask.rows[0]
         completion = Completion(
             text=text,
             reasoning=reasoning,
             finish=row.finish or "length",
+            stop=stop,
             usage=Usage(
                 prompt=len(prompt.ids) if first else 0,
                 cached=row.held if first else 0,

@@ -177,9 +177,11 @@ class OpenAI:
         said_text = choice.message.content or choice.message.refusal or ""
         if request.prefix is not None and self._continues == "echo":
             said_text = said_text.removeprefix(request.prefix.text)
-        kept = before_stop(said_text, request.sampling.stop)
-        cut = choice.finish_reason == "length" and kept == said_text
+        kept, stop = before_stop(said_text, request.sampling.stop)
+        cut = choice.finish_reason == "length" and stop is None
         finish: FinishReason = "length" if cut else "stop"
+        if stop is None and not cut:
+            stop = _stopped_by(choice, request)
         text, thought = split_reasoning(kept)
         reasoning = choice.message.reasoning_content or choice.message.reasoning or thought
         tokens = choice.logprobs.content if choice.logprobs else None
@@ -188,6 +190,7 @@ class OpenAI:
             text=valid_unicode(text),
             reasoning=valid_unicode(reasoning),
             finish=finish,
+            stop=stop,
             usage=usage,
             logprobs=tuple(token.logprob for token in tokens) if tokens else None,
             model=self.info.model,
@@ -253,6 +256,17 @@ class OpenAI:
     async def close(self) -> None:
         """Close the connections, and refuse requests from now on."""
         await self._server.close()
+
+
+def _stopped_by(choice: Choice, request: Request) -> str | None:
+    """The stop string that ended a choice.
+
+    The plain protocol does not tell it from the end of the turn; vLLM and SGLang do. Of another
+    server the first stop string is assumed: who continues after the end of a turn gets no text.
+    """
+    if "stop_reason" in choice.model_fields_set:
+        return choice.stop_reason if isinstance(choice.stop_reason, str) else None
+    return request.sampling.stop[0] if request.sampling.stop else None
 
 
 def _without_choices(

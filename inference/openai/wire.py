@@ -71,6 +71,8 @@ class Choice(_Wire):
     index: int = 0
     message: Reply
     finish_reason: str | None = None
+    stop_reason: str | int | None = None
+    """The stop string (or token) that ended it; None where the turn ended. vLLM tells."""
     logprobs: Logprobs | None = None
 
 

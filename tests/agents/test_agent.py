@@ -71,7 +71,7 @@ def test_a_prompt_can_be_replaced_by_text_or_by_a_function() -> None:
 
 @pytest.mark.parametrize("text", ["no field at all", "{problem} {anwser}"])
 def test_a_prompt_with_wrong_fields_is_refused_at_once(text: str) -> None:
-    with pytest.raises(cg.ConfigError, match=r"use \{lessons\}, \{problem\}, \{work\}"):
+    with pytest.raises(cg.ConfigError, match=r"use \{lessons\}, \{n\}, \{problem\}, \{work\}"):
         cg.Generator("hf/any", prompts={"generate": text})
 
 
