@@ -17,12 +17,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from cogitate.errors import BudgetExhausted, CogitateError, ConfigError, EngineError
-from cogitate.inference import Completion, Engine, EngineInfo, Request, Score, Usage
+from cogitate.inference import Completion, Engine, EngineInfo, Rating, Request, Score, Usage
 
 __all__ = ["Budget", "Budgeted", "Cost", "Ledger", "Reservation"]
 
 _TEMPLATE_TOKENS = 64
 _TURN_TOKENS = 16
+_STEP_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class Budget:
     tokens: int | None = None
     """Prompt and completion tokens, cached ones included."""
     calls: int | None = None
-    """Sampled completions and scored texts, however they are batched."""
+    """Sampled completions, scored texts and rated replies, however they are batched."""
     money: float | None = None
     """In the currency of the engines' price tables."""
     seconds: float | None = None
@@ -223,6 +224,26 @@ class Budgeted:
             return scores
         except EngineError:
             spent = Usage(calls=len(texts))
+            raise
+        finally:
+            self._ledger.settle(reservation, spent)
+
+    async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
+        """Rate a reply: one call, whatever the number of its steps.
+
+        Raises:
+            BudgetExhausted: It does not fit.
+        """
+        reply = sum(len(step.encode()) + _STEP_TOKENS for step in steps)
+        tokens = self._prompt(request) + reply + _TURN_TOKENS
+        reservation = await self._ledger.reserve(Cost(), Cost(tokens, 1, self._money(tokens, 0)), 1)
+        spent = None
+        try:
+            rating = await self._engine.rate(request, steps)
+            spent = rating.usage
+            return rating
+        except EngineError:
+            spent = Usage(calls=1)
             raise
         finally:
             self._ledger.settle(reservation, spent)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from cogitate.inference.coalesce import Coalesce
-from cogitate.inference.completion import Completion, Score, Usage
+from cogitate.inference.completion import Completion, Rating, Score, Usage
 from cogitate.inference.engine import Engine, EngineInfo, Price
 from cogitate.inference.layers import layered
 from cogitate.inference.models import PROVIDERS, Engines, open_engine
@@ -27,6 +27,7 @@ __all__ = [
     "OpenAI",
     "Prefix",
     "Price",
+    "Rating",
     "Request",
     "Retry",
     "Sampling",

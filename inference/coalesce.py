@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from cogitate.errors import EngineError, EngineRefused
-from cogitate.inference.completion import Completion, Score, Usage
+from cogitate.inference.completion import Completion, Rating, Score, Usage
 from cogitate.inference.engine import Engine, EngineInfo
 from cogitate.inference.request import Request
 
@@ -133,6 +133,10 @@ class Coalesce:
     async def score(self, request: Request, texts: Sequence[str]) -> list[Score]:
         """The engine's score."""
         return await self._engine.score(request, texts)
+
+    async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
+        """The engine's rating."""
+        return await self._engine.rate(request, steps)
 
     async def close(self) -> None:
         """Cancel what is under way and close the engine."""

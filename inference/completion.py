@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Completion", "FinishReason", "Score", "Usage"]
+__all__ = ["Completion", "FinishReason", "Rating", "Score", "Usage"]
 
 FinishReason = Literal["stop", "length"]
 
@@ -84,3 +84,13 @@ class Score:
     def logprob(self) -> float:
         """The log-probability of the whole text."""
         return sum(self.logprobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What a reward model thinks of a reply."""
+
+    scores: tuple[float, ...]
+    """In [0, 1]: one for each step of a process model, one for the whole of an outcome model."""
+    usage: Usage = Usage()
+    """One call; the tokens that were read count as prompt tokens."""

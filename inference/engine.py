@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
-from cogitate.inference.completion import Completion, Score
+from cogitate.inference.completion import Completion, Rating, Score
 from cogitate.inference.request import Request
 
 __all__ = ["Engine", "EngineInfo", "Price"]
@@ -34,6 +34,8 @@ class EngineInfo:
     """Completions carry the log-probability of each token."""
     scores: bool = False
     """`score` works."""
+    rates: Literal["outcome", "process"] | None = None
+    """`rate` works, and what it rates: the whole reply, or each step. None: no reward model."""
     price: Price | None = None
 
 
@@ -70,6 +72,25 @@ class Engine(Protocol):
 
         Raises:
             EngineRefused: This engine cannot score (`info.scores` is False).
+        """
+        ...
+
+    async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
+        """How good a reply to `request.messages` is, as a reward model sees it.
+
+        A process model rates each step by what stands up to its end, so a step's score depends on
+        nothing after it.
+
+        Args:
+            request: The conversation before the reply; its prefix and sampling are not looked at.
+            steps: The reply in pieces, in order; joined they are the whole of it.
+
+        Returns:
+            One score for each step where `info.rates` is `process`; one where it is `outcome`.
+
+        Raises:
+            EngineRefused: This engine is no reward model (`info.rates` is None); an empty step.
+            PromptTooLong: The conversation and the reply do not fit the model's context.
         """
         ...
 

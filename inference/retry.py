@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from cogitate.errors import ConfigError, EngineUnavailable
-from cogitate.inference.completion import Completion, Score
+from cogitate.inference.completion import Completion, Rating, Score
 from cogitate.inference.engine import Engine, EngineInfo
 from cogitate.inference.interrupted import Interrupted, only, share_prompt
 from cogitate.inference.request import Request
@@ -90,6 +90,14 @@ class Retry:
         except EngineUnavailable as error:
             failure = error
         return await self._again(lambda: self._engine.score(request, texts), failure)
+
+    async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
+        """Rate; again, while the engine is unavailable."""
+        try:
+            return await self._engine.rate(request, steps)
+        except EngineUnavailable as error:
+            failure = error
+        return await self._again(lambda: self._engine.rate(request, steps), failure)
 
     async def _again(
         self, call: Callable[[], Awaitable[_Answer]], failure: EngineUnavailable

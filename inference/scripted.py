@@ -8,10 +8,12 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import cycle, islice
+from typing import Literal
 
 from cogitate.errors import ConfigError, EngineRefused
-from cogitate.inference.completion import Completion, FinishReason, Score, Usage
+from cogitate.inference.completion import Completion, FinishReason, Rating, Score, Usage
 from cogitate.inference.engine import EngineInfo
 from cogitate.inference.request import Request
 from cogitate.inference.text import before_stop, valid_unicode
@@ -29,6 +31,9 @@ class Scripted:
             (`request.sample` is its number, `request.n` is 1). It may raise an `EngineError`.
         latency: Seconds that each call takes, whatever its n.
         logprob: The log-probability of a text after a request; without it `score` is refused.
+        reward: The scores of a reply's steps (of a process model one each, of an outcome model one
+            in all), in [0, 1], after a request; without it `rate` is refused.
+        rates: What kind of reward model `reward` plays.
         name: What follows `scripted/` in the model's name.
 
     Example:
@@ -46,6 +51,8 @@ class Scripted:
         *,
         latency: float = 0.0,
         logprob: Callable[[Request, str], float] | None = None,
+        reward: Callable[[Request, Sequence[str]], Sequence[float]] | None = None,
+        rates: Literal["outcome", "process"] = "process",
         name: str = "script",
     ) -> None:
         if isinstance(replies, str):
@@ -56,9 +63,14 @@ class Scripted:
         self._reply = replies if callable(replies) else lambda _request: next(script)  # type: ignore[arg-type]  # script is None only for a function
         self._latency = latency
         self._logprob = logprob
+        self._reward = reward
         self._closed = False
         self._counted: tuple[Request | None, int] = None, 0
-        self.info = EngineInfo(model=f"scripted/{name}", scores=logprob is not None)
+        self.info = EngineInfo(
+            model=f"scripted/{name}",
+            scores=logprob is not None,
+            rates=None if reward is None else rates,
+        )
         self.calls = 0
         """Calls of `complete` so far."""
 
@@ -119,6 +131,25 @@ class Scripted:
             Score(text, (0,), (self._logprob(request, text),), Usage(0 if i else prompt, calls=1))
             for i, text in enumerate(texts)
         ]
+
+    async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
+        """Rate the steps with the function given as `reward`."""
+        if self._reward is None:
+            raise EngineRefused("this scripted engine is no reward model: give it reward=...")
+        if self._closed:
+            raise EngineRefused("this scripted engine is closed: make a new one")
+        if not all(steps) or not steps:
+            raise EngineRefused("cannot rate a reply without text: give steps that say something")
+        scores = tuple(float(score) for score in self._reward(request, steps))
+        expected = len(steps) if self.info.rates == "process" else 1
+        if len(scores) != expected or not all(0 <= score <= 1 for score in scores):
+            raise ConfigError(
+                f"reward gave {scores} for {len(steps)} steps: give {expected} of [0, 1]"
+            )
+        if self._latency:
+            await asyncio.sleep(self._latency)
+        words = sum(len(step.split()) for step in steps)
+        return Rating(scores, Usage(self.count(replace(request, prefix=None)) + words))
 
     async def close(self) -> None:
         """Refuse requests from now on."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cogitate.errors import ConfigError, EngineRefused, PromptTooLong
-from cogitate.inference.completion import Completion, Score
+from cogitate.inference.completion import Completion, Rating, Score
 from cogitate.inference.engine import EngineInfo
 from cogitate.inference.hf import locate
 from cogitate.inference.hf.memory import Memory
@@ -170,6 +170,12 @@ class HF:
             return scores(ask, texts, prompt)
 
         return await self._ask(request, rows, answer, lambda _ids: False) if texts else []
+
+    async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
+        """Refused: a causal language model rates nothing."""
+        raise EngineRefused(
+            f"{self.info.model} is no reward model: give one for sequence or token classification"
+        )
 
     async def close(self) -> None:
         """Stop the model's thread and free its memory."""

@@ -19,7 +19,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from cogitate.errors import ConfigError, EngineError, EngineRefused, EngineUnavailable
-from cogitate.inference.completion import Completion, FinishReason, Score, Usage
+from cogitate.inference.completion import Completion, FinishReason, Rating, Score, Usage
 from cogitate.inference.engine import EngineInfo, Price
 from cogitate.inference.interrupted import Interrupted, only, share_prompt
 from cogitate.inference.openai.failure import failure, said
@@ -227,6 +227,13 @@ class OpenAI:
             Score(text, (-1,), (value,), Usage() if i else cost)
             for i, (text, value) in enumerate(zip(texts, values, strict=True))
         ]
+
+    async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
+        """Refused: the chat interface has no ratings."""
+        raise EngineRefused(
+            f"{self.info.model} is no reward model: open one as hf/, or have this model judge in "
+            "words with Verifier(method='text')"
+        )
 
     async def _chat(self, request: Request, body: dict[str, JsonValue]) -> Chat:
         """Make one call, and return its reply with at least one choice."""

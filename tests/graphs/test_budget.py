@@ -6,6 +6,7 @@ import random
 import pytest
 
 import cogitate as cg
+from cogitate.errors import EngineRefused
 from cogitate.graphs import ThoughtKind
 from cogitate.graphs.budget import Budgeted, Cost, Ledger
 from cogitate.inference import Completion, Message, Price, Request, Sampling, Scripted, Usage
@@ -200,3 +201,23 @@ def test_the_seconds_budget_ends_a_slow_search() -> None:
     result = cg.solve(PROBLEM, team, cg.SelfRefine(rounds=1000, threshold=1), budget=budget)
     assert result.stopped == "seconds"
     assert result.answer == "1"
+
+
+def test_a_rating_is_one_call_reserved_before_and_settled_after() -> None:
+    def ledger_after(*, tokens: int) -> tuple[int, int]:
+        ledger = Ledger(cg.Budget(tokens=tokens, calls=1))
+        engine = Scripted(["a"], reward=lambda _request, steps: [0.5] * len(steps))
+        asyncio.run(Budgeted(engine, ledger).rate(ask(), ["a b", "c"]))
+        return ledger.usage.calls, ledger.usage.tokens
+
+    # 3 words of the prompt, 4 bytes and 8 for each step, 16 for the turn: 39 reserved, 6 used
+    assert ledger_after(tokens=39) == (1, 6)
+    with pytest.raises(cg.BudgetExhausted):
+        ledger_after(tokens=38)
+
+
+def test_a_failed_rating_is_a_call_without_tokens() -> None:
+    ledger = Ledger(cg.Budget(tokens=100))
+    with pytest.raises(EngineRefused):
+        asyncio.run(Budgeted(Scripted(["a"]), ledger).rate(ask(), ["a"]))
+    assert ledger.usage == Usage(calls=1)

@@ -9,6 +9,7 @@ from cogitate.inference import (
     Completion,
     EngineInfo,
     Message,
+    Rating,
     Request,
     Sampling,
     Score,
@@ -48,6 +49,9 @@ class Recorder:
 
     async def score(self, request: Request, texts: Sequence[str]) -> list[Score]:
         return [Score(text, (0,), (-1.0,)) for text in texts]
+
+    async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
+        return Rating((1.0,) * len(steps))
 
     async def close(self) -> None:
         pass

@@ -24,6 +24,7 @@ def scripted(_fixtures: pytest.FixtureRequest | None = None) -> Engine:
         ["one two three", "\ud800 four five six"],
         latency=0.01,
         logprob=lambda _request, text: -float(len(text)),
+        reward=lambda _request, steps: [1 / len(step) for step in steps],
     )
 
 
@@ -184,6 +185,28 @@ def test_scores_are_given_or_refused(make: Callable[[], Engine]) -> None:
             assert len(score.token_ids) == len(score.logprobs) > 0
             assert score.logprob <= 0
         assert all(score.usage.calls == 1 for score in scores)
+
+    run(make, use)
+
+
+def test_ratings_are_given_or_refused(make: Callable[[], Engine]) -> None:
+    steps = ["First.\n\n", "Then this.\n\n", "Answer: 4"]
+
+    async def use(engine: Engine) -> None:
+        if engine.info.rates is None:
+            with pytest.raises(EngineRefused, match="reward model"):
+                await engine.rate(ask(), steps)
+            return
+        rating = await engine.rate(ask(), steps)
+        assert len(rating.scores) == (3 if engine.info.rates == "process" else 1)
+        assert all(0 <= score <= 1 for score in rating.scores)
+        assert rating.usage.calls == 1 and rating.usage.prompt > 0
+        assert rating.usage.completion == 0
+        if engine.info.rates == "process":
+            assert (await engine.rate(ask(), steps[:2])).scores == pytest.approx(rating.scores[:2])
+        for empty in ([], ["First.", ""]):
+            with pytest.raises(EngineRefused):
+                await engine.rate(ask(), empty)
 
     run(make, use)
 

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 
 import pytest
@@ -134,3 +134,18 @@ def test_scores_are_retried_as_completions_are() -> None:
 def test_limits_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="give"):
         Retry(failing(), **wrong)  # type: ignore[arg-type]  # one wrong value each
+
+
+def test_a_rating_is_asked_for_again_too() -> None:
+    failures = chain([soon()], repeat(None))
+    asked: list[list[str]] = []
+
+    def reward(_request: Request, steps: Sequence[str]) -> list[float]:
+        asked.append(list(steps))
+        if (error := next(failures)) is not None:
+            raise error
+        return [0.25] * len(steps)
+
+    rating = asyncio.run(Retry(Scripted(["a"], reward=reward)).rate(ASK, ["a\n\n", "b"]))
+    assert rating.scores == (0.25, 0.25)
+    assert asked == [["a\n\n", "b"]] * 2
