@@ -1,6 +1,7 @@
 """Who thinks: agents, their prompts and parsers, and the team they form."""
 
 from cogitate.agents.agent import Agent, Critic, Generator, Refiner, Rendered, Verifier
+from cogitate.agents.lessons import Lesson, Lessons
 from cogitate.agents.parse import (
     Parser,
     parse_choice,
@@ -20,6 +21,8 @@ __all__ = [
     "Critic",
     "Critique",
     "Generator",
+    "Lesson",
+    "Lessons",
     "Parser",
     "Passage",
     "Prompt",

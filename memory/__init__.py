@@ -1,1 +1,5 @@
-"""What is kept of a run: the place of the run store. Empty so far."""
+"""What is kept between problems: lessons so far."""
+
+from cogitate.memory.lessons import LessonBook
+
+__all__ = ["LessonBook"]
