@@ -9,7 +9,7 @@ from cogitate.agents import Team
 from cogitate.errors import ConfigError
 from cogitate.graphs.budget import Budget
 from cogitate.graphs.graph import ThoughtGraph
-from cogitate.graphs.solve import Result, asolve, wait_for
+from cogitate.graphs.solve import Result, asolve, blocking
 from cogitate.graphs.strategy import Strategy
 from cogitate.inference import Engines, Usage
 from cogitate.tasks import Example, Grade, Problem, ProblemSet, grader_for
@@ -118,30 +118,9 @@ async def arun(
     )
 
 
-def run(
-    problems: ProblemSet | Sequence[Problem],
-    team: Team,
-    strategy: Strategy,
-    *,
-    budget: Budget | None = None,
-    seed: int = 0,
-    concurrency: int = 16,
-    engines: Engines | None = None,
-    on_episode: Callable[[Episode], None] | None = None,
-) -> Report:
-    """Think about every problem, grade the answers, and wait for the report (see `arun`)."""
-    return wait_for(
-        arun(
-            problems,
-            team,
-            strategy,
-            budget=budget,
-            seed=seed,
-            concurrency=concurrency,
-            engines=engines,
-            on_episode=on_episode,
-        )
-    )
+run = blocking(
+    arun, "Think about every problem, grade the answers, and wait for the report (see `arun`)."
+)
 
 
 async def _episode(

@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from cogitate.agents import Team
 from cogitate.errors import BudgetExhausted, CogitateError, ConfigError
@@ -18,8 +19,9 @@ from cogitate.graphs.thought import Thought, ThoughtKind
 from cogitate.inference import Engine, Engines, Usage
 from cogitate.tasks import Example, Problem
 
-__all__ = ["Result", "asolve", "best_thought", "open_engines", "solve", "wait_for"]
+__all__ = ["Result", "asolve", "best_thought", "blocking", "open_engines", "solve", "wait_for"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -107,17 +109,35 @@ async def asolve(
     )
 
 
-def solve(
-    problem: str | Problem,
-    team: Team,
-    strategy: Strategy,
-    *,
-    budget: Budget | None = None,
-    seed: int = 0,
-    examples: Sequence[Example] = (),
-    engines: Engines | None = None,
-    watch: Callable[[Thought], None] | None = None,
-) -> Result:
+def blocking(call: Callable[P, Coroutine[None, None, T]], about: str) -> Callable[P, T]:
+    """Return `call` as a function that waits for the result, inside a running event loop too.
+
+    Args:
+        call: An async function; arguments, result and errors stay as they are.
+        about: The documentation of the new function.
+    """
+
+    @wraps(call)
+    def waiting(*args: P.args, **kwargs: P.kwargs) -> T:
+        return wait_for(call(*args, **kwargs))
+
+    waiting.__name__ = waiting.__qualname__ = call.__name__.removeprefix("a")
+    waiting.__doc__ = about
+    return waiting
+
+
+def wait_for(work: Coroutine[None, None, T]) -> T:
+    """Run a coroutine to its end, in a thread of its own where an event loop runs already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+solve = blocking(
+    asolve,
     r"""Think about a problem and wait for the result; inside a running event loop too.
 
     Arguments, result and errors are those of `asolve`.
@@ -129,18 +149,8 @@ def solve(
         >>> team = Team.of(Scripted(["Answer: 156\nAccept: yes"]))
         >>> solve("What is 12 * 13?", team, SelfRefine(rounds=3)).answer
         '156'
-    """
-    thinking = asolve(
-        problem,
-        team,
-        strategy,
-        budget=budget,
-        seed=seed,
-        examples=examples,
-        engines=engines,
-        watch=watch,
-    )
-    return wait_for(thinking)
+    """,
+)
 
 
 def open_engines(team: Team, engines: Engines) -> Mapping[str, Engine]:
@@ -216,13 +226,3 @@ def _first(group: BaseException) -> BaseException:
     while isinstance(group, BaseExceptionGroup):
         group = group.exceptions[0]
     return group
-
-
-def wait_for(work: Coroutine[None, None, T]) -> T:
-    """Run a coroutine to its end, in a thread of its own where an event loop runs already."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
