@@ -6,11 +6,13 @@ from cogitate.graphs.gather import gather
 from cogitate.graphs.graph import ThoughtGraph
 from cogitate.graphs.in_order import in_order
 from cogitate.graphs.operation import OPERATIONS, Operation
+from cogitate.graphs.plan import Bin, Measured, Plan, Signal
 from cogitate.graphs.run import Episode, Report, arun, run
 from cogitate.graphs.solve import Result, asolve, best_thought, solve
 from cogitate.graphs.strategies import (
     BestOfN,
     ChainOfThought,
+    ComputeOptimal,
     Direct,
     GenerateCritiqueRefine,
     SelfConsistency,
@@ -26,21 +28,26 @@ __all__ = [
     "OPERATIONS",
     "Ballot",
     "BestOfN",
+    "Bin",
     "Budget",
     "ChainOfThought",
+    "ComputeOptimal",
     "Deliberation",
     "Direct",
     "Episode",
     "GenerateCritiqueRefine",
     "Link",
+    "Measured",
     "Method",
     "Operation",
+    "Plan",
     "Relation",
     "Report",
     "Result",
     "SelfConsistency",
     "SelfPolish",
     "SelfRefine",
+    "Signal",
     "Source",
     "Strategy",
     "Thought",

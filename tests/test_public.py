@@ -9,6 +9,7 @@ PUBLIC = [
     "BudgetExhausted",
     "ChainOfThought",
     "CogitateError",
+    "ComputeOptimal",
     "ConfigError",
     "Critic",
     "DataError",

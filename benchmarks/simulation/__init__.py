@@ -1,1 +1,1 @@
-"""A simulated solver of stated error rates: no model is asked, and nothing here is a model's score."""
+"""A simulated solver of stated error rates: no model is asked, nothing here is a model's score."""

@@ -1,4 +1,4 @@
-"""How often the simulated solver errs. Every figure of `benchmarks/simulated.py` follows from these.
+"""How often the simulated solver errs: all that `benchmarks/simulated.py` reports follows from it.
 
 They were written down before any strategy was run on the simulation and are not fitted to an
 outcome. `--sweep` varies them one at a time, and reports where search loses too.

@@ -2,6 +2,7 @@
 
 from cogitate.graphs.strategies.best_of_n import BestOfN
 from cogitate.graphs.strategies.chain_of_thought import ChainOfThought
+from cogitate.graphs.strategies.compute_optimal import ComputeOptimal
 from cogitate.graphs.strategies.direct import Direct
 from cogitate.graphs.strategies.generate_critique_refine import GenerateCritiqueRefine
 from cogitate.graphs.strategies.self_consistency import SelfConsistency
@@ -12,6 +13,7 @@ from cogitate.graphs.strategies.universal_self_consistency import UniversalSelfC
 __all__ = [
     "BestOfN",
     "ChainOfThought",
+    "ComputeOptimal",
     "Direct",
     "GenerateCritiqueRefine",
     "SelfConsistency",
