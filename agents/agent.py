@@ -100,6 +100,7 @@ class Agent:
         *,
         examples: Sequence[Example] = (),
         default: Prompt | None = None,
+        default_shots: Sequence[Shot] = (),
     ) -> Rendered:
         """Return the messages that ask for `operation`, fitted to the model's context.
 
@@ -112,6 +113,7 @@ class Agent:
             engine: The engine that will be asked; counts tokens where it can.
             examples: Worked examples of the problem's own set, shown instead of the default ones.
             default: The prompt of an operation for which the agent has none.
+            default_shots: The worked examples of an operation for which the agent has none.
 
         Raises:
             PromptTooLong: It does not fit even then.
@@ -122,7 +124,7 @@ class Agent:
             raise ConfigError(
                 f"{self.name} has no prompt for {operation!r}: give prompts={{{operation!r}: ...}}"
             )
-        worked = self._worked(operation, engine.info, examples)
+        worked = self._worked(operation, engine.info, examples, default_shots)
         shots = tuple(shot for shot in worked if shot.brief.problem != brief.problem)
         dropped = 0
         while True:
@@ -142,7 +144,11 @@ class Agent:
             dropped += 1
 
     def _worked(
-        self, operation: str, info: EngineInfo, examples: Sequence[Example]
+        self,
+        operation: str,
+        info: EngineInfo,
+        examples: Sequence[Example],
+        default_shots: Sequence[Shot],
     ) -> Sequence[Shot]:
         count = self.examples
         if count is None:
@@ -151,7 +157,7 @@ class Agent:
             return ()
         if examples and operation in _SOLVING and operation not in self.shots:
             return tuple(_shot(example, operation) for example in examples[:count])
-        return self._shots.get(operation, ())[:count]
+        return self._shots.get(operation, default_shots)[:count]
 
     def _fits(self, messages: tuple[Message, ...], engine: Engine) -> bool:
         context = engine.info.context

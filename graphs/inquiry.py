@@ -172,9 +172,14 @@ class Inquiry:
         return self._insert(thought, parents, relation)
 
     def _render(self, prompt: str, brief: Brief, place: "_Place") -> Rendered:
-        """Render a prompt; one that shows the problem alone is made once."""
+        """Render a prompt; one that shows the problem alone is made once.
+
+        The prompt of a strategy's own operation is made anew: another strategy may have another
+        operation of the same name.
+        """
         who = place.agent
-        alone = not brief.work and not brief.lessons and brief.n == 1
+        own = place.spec.prompt is not None
+        alone = not own and not brief.work and not brief.lessons and brief.n == 1
         key = who.name, prompt, brief.problem
         if alone and key in self._rendered:
             return self._rendered[key]
@@ -184,6 +189,7 @@ class Inquiry:
             self._engines[who.name],
             examples=self._examples,
             default=place.spec.prompt,
+            default_shots=place.spec.shots,
         )
         if alone:
             self._rendered[key] = made

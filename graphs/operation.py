@@ -1,9 +1,9 @@
 """What agents can be asked for: whose role it is, and where the reply stands in the graph."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from cogitate.agents import Parser, Prompt, parse_solution
+from cogitate.agents import Parser, Prompt, Shot, parse_solution
 from cogitate.graphs.thought import Relation, ThoughtKind
 
 __all__ = ["OPERATIONS", "Operation"]
@@ -19,6 +19,8 @@ class Operation(NamedTuple):
     """For agents that have no prompt of their own for it."""
     parser: Parser = parse_solution
     """For agents that have no parser of their own for it."""
+    shots: Sequence[Shot] = ()
+    """Worked examples for agents that have none of their own for it."""
 
 
 OPERATIONS: Mapping[str, Operation] = {
