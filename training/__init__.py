@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cogitate.training.calibrate import acalibrate, calibrate
 from cogitate.training.checkpoint import Checkpoint
 from cogitate.training.dataset import Distinct, SFTRow, distinct, load_rows, save_rows, unseen
 from cogitate.training.evaluate import Evaluation, aevaluate, evaluate, summarise, table
@@ -24,8 +25,10 @@ __all__ = [
     "SFTRow",
     "SFTSettings",
     "Trained",
+    "acalibrate",
     "aevaluate",
     "aharvest",
+    "calibrate",
     "distinct",
     "evaluate",
     "harvest",
