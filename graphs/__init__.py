@@ -18,6 +18,7 @@ from cogitate.graphs.strategies import (
     SelfConsistency,
     SelfPolish,
     SelfRefine,
+    TreeOfThoughts,
     UniversalSelfConsistency,
 )
 from cogitate.graphs.strategy import Method, Strategy, methods, strategy, strategy_named
@@ -54,6 +55,7 @@ __all__ = [
     "ThoughtGraph",
     "ThoughtKind",
     "Tokens",
+    "TreeOfThoughts",
     "UniversalSelfConsistency",
     "arun",
     "asolve",

@@ -29,6 +29,7 @@ PUBLIC = [
     "Team",
     "Thought",
     "ThoughtGraph",
+    "TreeOfThoughts",
     "UniversalSelfConsistency",
     "Verifier",
     "agents",

@@ -8,6 +8,7 @@ from cogitate.graphs.strategies.generate_critique_refine import GenerateCritique
 from cogitate.graphs.strategies.self_consistency import SelfConsistency
 from cogitate.graphs.strategies.self_polish import SelfPolish
 from cogitate.graphs.strategies.self_refine import SelfRefine
+from cogitate.graphs.strategies.tree_of_thoughts import TreeOfThoughts
 from cogitate.graphs.strategies.universal_self_consistency import UniversalSelfConsistency
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "SelfConsistency",
     "SelfPolish",
     "SelfRefine",
+    "TreeOfThoughts",
     "UniversalSelfConsistency",
 ]
