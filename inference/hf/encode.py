@@ -95,6 +95,14 @@ class Encoder:
         """Encode text as data: special tokens in it stay text."""
         return tuple(self._plain.encode(valid_unicode(text), add_special_tokens=False).ids)
 
+    def conversation(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+        """Encode a conversation that is over: each turn ended, and no reply begun.
+
+        Raises:
+            EngineRefused: The chat template does not accept these messages.
+        """
+        return tuple(self._render(messages, begins=False)[0])
+
     def decode(self, ids: Sequence[int], *, after: Sequence[int] = ()) -> str:
         """Decode sampled ids, without special tokens.
 
@@ -109,21 +117,7 @@ class Encoder:
         return valid_unicode(whole[len(before) :])
 
     def _encode(self, messages: tuple[Message, ...], prefix: Prefix | None) -> Prompt:
-        contents = [valid_unicode(message.content) for message in messages]
-        mark = next(
-            mark
-            for mark in (f"\ue000{i}\ue001" for i in itertools.count())
-            if not any(mark in content for content in contents)
-        )
-        for number, special in enumerate(self._special):
-            contents = [c.replace(special, f"{mark}{number}{mark}") for c in contents]
-        text = self._render(messages, contents)
-        ids: list[int] = []
-        for i, piece in enumerate(text.split(mark)):
-            if i % 2:
-                ids += self._plain.encode(self._special[int(piece)], add_special_tokens=False).ids
-            else:
-                ids += self._controls.encode(piece, add_special_tokens=False).ids
+        ids, text = self._render(messages, begins=True)
         begun: tuple[int, ...] = ()
         tail = text[-64:]
         if prefix is not None:
@@ -132,14 +126,33 @@ class Encoder:
         reasons = tail.rfind("<think>") > tail.rfind("</think>")
         return Prompt((*ids, *begun), len(begun), reasons)
 
-    def _render(self, messages: tuple[Message, ...], contents: list[str]) -> str:
+    def _render(self, messages: tuple[Message, ...], *, begins: bool) -> tuple[list[int], str]:
+        """Return the ids and the text of messages, up to where a reply begins or has ended."""
+        contents = [valid_unicode(message.content) for message in messages]
+        mark = next(
+            mark
+            for mark in (f"\ue000{i}\ue001" for i in itertools.count())
+            if not any(mark in content for content in contents)
+        )
+        for number, special in enumerate(self._special):
+            contents = [c.replace(special, f"{mark}{number}{mark}") for c in contents]
+        text = self._apply(messages, contents, begins)
+        ids: list[int] = []
+        for i, piece in enumerate(text.split(mark)):
+            if i % 2:
+                ids += self._plain.encode(self._special[int(piece)], add_special_tokens=False).ids
+            else:
+                ids += self._controls.encode(piece, add_special_tokens=False).ids
+        return ids, text
+
+    def _apply(self, messages: tuple[Message, ...], contents: list[str], begins: bool) -> str:
         turns = [
             {"role": message.role, "content": content}
             for message, content in zip(messages, contents, strict=True)
         ]
         try:
             text = self._tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, tokenize=False
+                turns, add_generation_prompt=begins, tokenize=False
             )
         except (TemplateError, ValueError, IndexError) as error:
             raise EngineRefused(

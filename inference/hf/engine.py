@@ -4,16 +4,17 @@
      ▲                                                               │
      └──────────────── completions, by call_soon_threadsafe ◄────────┘
 
+A model whose head classifies is a reward model: it rates (see `rater`), and writes nothing.
+
 Left out: JSON schemas (`vllm/` and `openai/` follow them), and models that do not keep one plain
 cache of keys and values.
 """
 
 import asyncio
-import contextlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from cogitate.errors import ConfigError, EngineRefused, PromptTooLong
 from cogitate.inference.completion import Completion, Rating, Score
@@ -24,7 +25,9 @@ from cogitate.inference.request import Request, Sampling
 
 if TYPE_CHECKING:
     from cogitate.inference.hf.encode import Encoder, Prompt
-    from cogitate.inference.hf.row import Ask, Row
+    from cogitate.inference.hf.rater import Rater
+    from cogitate.inference.hf.reward import RewardModel
+    from cogitate.inference.hf.row import Ask
     from cogitate.inference.hf.worker import Machine, Worker
 
 __all__ = ["HF"]
@@ -33,8 +36,6 @@ _LONG = 20_000
 """Characters from which encoding is left to a thread."""
 _ENDLESS = 1 << 40
 """The context of a model that states none."""
-
-T = TypeVar("T")
 
 
 class HF:
@@ -54,6 +55,9 @@ class HF:
         prefix_tokens: The most tokens kept of prompts seen before, in addition; 0 keeps none and
             shares nothing between different prompts.
         prefill_tokens: The most prompt tokens in one forward pass.
+        step_end: For a process reward model: what each step must end with, added where it does
+            not. Give what it was trained with, such as a blank line; by default steps stay as they
+            are.
 
     Raises:
         ConfigError: An option that cannot work. An unknown model is found at the first use.
@@ -71,6 +75,7 @@ class HF:
         max_tokens_in_memory: int = 32_768,
         prefix_tokens: int = 16_384,
         prefill_tokens: int = 2_048,
+        step_end: str = "",
     ) -> None:
         if dtype not in (None, "float32", "bfloat16", "float16"):
             raise ConfigError(f"dtype={dtype!r}: give float32, bfloat16 or float16")
@@ -85,10 +90,12 @@ class HF:
             prefix_tokens=prefix_tokens,
             prefill_tokens=prefill_tokens,
         )
+        self._step_end = step_end
         self._lock = threading.Lock()
         self._info: EngineInfo | None = None
         self._coder: Encoder | None = None
         self._worker: Worker | None = None
+        self._rater: Rater | None = None
         self._closed = False
 
     @property
@@ -115,6 +122,7 @@ class HF:
             EngineError: The model failed.
         """
         self._check(request)
+        from cogitate.inference.hf.answered import answered
         from cogitate.inference.hf.reply import completions, stop_check
         from cogitate.inference.hf.row import Row
         from cogitate.inference.hf.sampling import random_source
@@ -130,7 +138,8 @@ class HF:
                 for number in request.sample_numbers
             ]
 
-        return await self._ask(
+        return await answered(
+            self._running(),
             request,
             rows,
             lambda ask: completions(ask, request, prompt, encoder, info),
@@ -148,6 +157,7 @@ class HF:
             PromptTooLong: Prompt and text do not fit the model's context.
         """
         self._check(request)
+        from cogitate.inference.hf.answered import answered
         from cogitate.inference.hf.reply import scores
         from cogitate.inference.hf.row import Row
         from cogitate.inference.hf.sampling import random_source
@@ -169,25 +179,48 @@ class HF:
         def answer(ask: "Ask") -> list[Score]:
             return scores(ask, texts, prompt)
 
-        return await self._ask(request, rows, answer, lambda _ids: False) if texts else []
+        if not texts:
+            return []
+        return await answered(self._running(), request, rows, answer, lambda _ids: False)
 
     async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
-        """Refused: a causal language model rates nothing."""
-        raise EngineRefused(
-            f"{self.info.model} is no reward model: give one for sequence or token classification"
-        )
+        """Rate a reply with a reward model: all that wait at one moment in one padded batch.
+
+        Raises:
+            EngineRefused: No reward model, an adapter, a reply without text, a closed engine, or
+                more than fits `max_tokens_in_memory`.
+            PromptTooLong: The conversation and the reply do not fit the model's context.
+        """
+        info = self.info
+        if info.rates is None and info.revision:
+            raise EngineRefused(
+                f"{info.model} is no reward model: its config.json names an architecture that "
+                "writes text, and none ...ForSequenceClassification or ...ForTokenClassification"
+            )
+        if request.adapter is not None:
+            raise EngineRefused("hf/ reward models wear no adapter: save it merged into the model")
+        rater = self._rater
+        if rater is None:
+            rater = await asyncio.to_thread(self._running_rater)  # imports torch
+        return await rater.rate(request, steps)
 
     async def close(self) -> None:
         """Stop the model's thread and free its memory."""
         with self._lock:
             self._closed = True
-            worker, self._worker = self._worker, None
-        if worker is not None:
-            await asyncio.to_thread(worker.close)
+            threads, self._worker, self._rater = (self._worker, self._rater), None, None
+        for thread in threads:
+            if thread is not None:
+                await asyncio.to_thread(thread.close)
 
     def _check(self, request: Request) -> None:
         if self._closed:
             raise EngineRefused(f"{self.info.model} is closed: make a new engine")
+        if self.info.rates is not None:
+            raise EngineRefused(
+                f"{self.info.model} is a reward model: it rates replies and writes none. Give it "
+                "to a Verifier, and the other roles a model that writes"
+            )
         if request.schema is not None:
             raise EngineRefused(
                 "hf/ cannot hold a reply to a JSON schema: use vllm/ or openai/, or leave it out"
@@ -220,39 +253,6 @@ class HF:
                 self._coder = Encoder(locate.fetch(self._model), self._template)
             return self._coder
 
-    async def _ask(
-        self,
-        request: Request,
-        rows: Callable[["Ask"], list["Row"]],
-        answer: Callable[["Ask"], list[T]],
-        ends: Callable[[list[int]], bool],
-    ) -> list[T]:
-        """Hand rows to the worker, and wait for what `answer` makes of them there."""
-        from cogitate.inference.hf.row import Ask
-
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[list[T]] = loop.create_future()
-
-        def settle(ask: Ask, error: Exception | None) -> None:
-            result: list[T] = []
-            if error is None:
-                try:
-                    result = answer(ask)
-                except Exception as failure:  # an ask must end, whatever its tokens decode to
-                    error = failure
-            with contextlib.suppress(RuntimeError):  # the loop may be closed: nobody waits
-                loop.call_soon_threadsafe(_resolve, future, result, error)
-
-        ask = Ask(settle, ends, request.adapter)
-        ask.rows = rows(ask)
-        worker = self._running()
-        worker.submit(ask)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            worker.cancel(ask)
-            raise
-
     def _running(self) -> "Worker":
         from cogitate.inference.hf.worker import Worker
 
@@ -262,6 +262,32 @@ class HF:
             if self._worker is None:
                 self._worker = Worker(self._load)
             return self._worker
+
+    def _running_rater(self) -> "Rater":
+        from cogitate.inference.hf.rater import Rater
+
+        with self._lock:
+            if self._closed:
+                raise EngineRefused(f"{self.info.model} is closed: make a new engine")
+            if self._rater is None:
+                self._rater = Rater(
+                    self._load_reward,
+                    context=lambda: self.info.context,
+                    max_tokens=self._memory.max_tokens_in_memory,
+                )
+            return self._rater
+
+    def _load_reward(self) -> "RewardModel":
+        """Load the weights of a reward model; runs in the rater's thread."""
+        from cogitate.inference.hf.reward import load_reward
+
+        return load_reward(
+            locate.fetch(self._model),
+            self._encoder(),
+            device=self._device,
+            dtype=self._dtype,
+            step_end=self._step_end,
+        )
 
     def _load(self) -> "Machine":
         """Load the weights; runs in the worker's thread."""
@@ -275,15 +301,6 @@ class HF:
             adapters=self._adapters,
             memory=self._memory,
         )
-
-
-def _resolve(future: "asyncio.Future[list[T]]", result: list[T], error: Exception | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
 
 
 def _too_long(tokens: int, info: EngineInfo) -> str:

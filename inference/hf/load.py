@@ -11,14 +11,15 @@ from transformers.utils import logging
 from cogitate.errors import ConfigError
 from cogitate.inference.hf.adapters import Adapters
 from cogitate.inference.hf.attention import GROUPED, register_grouped_attention
+from cogitate.inference.hf.locate import rates_of
 from cogitate.inference.hf.memory import Memory
 from cogitate.inference.hf.rolling import Rolling
 from cogitate.inference.hf.slots import Network
 from cogitate.inference.hf.worker import Machine
 
-__all__ = ["load"]
+__all__ = ["ONE_AT_A_TIME", "load"]
 
-_ONE_AT_A_TIME = threading.Lock()
+ONE_AT_A_TIME = threading.Lock()
 """transformers changes PyTorch's default type, which all threads share, while it loads."""
 
 
@@ -44,11 +45,15 @@ def load(
     Raises:
         ConfigError: The folder, the device or the architecture cannot be used.
     """
+    if rates_of(folder) is not None:
+        raise ConfigError(
+            f"{folder} is a reward model and writes nothing: give it to a Verifier, and run again"
+        )
     register_grouped_attention()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no annotations there
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        with _ONE_AT_A_TIME:
+        with ONE_AT_A_TIME:
             model = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype or "auto", use_safetensors=True, attn_implementation=GROUPED
             )

@@ -8,12 +8,15 @@ import hashlib
 import json
 import struct
 from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
 
 from cogitate.errors import ConfigError
 from cogitate.inference.engine import EngineInfo
 from cogitate.inference.hf.embedded import EMBEDDED, cache_folder, ensure_embedded
 
-__all__ = ["describe", "fetch", "find", "fingerprint"]
+__all__ = ["describe", "fetch", "find", "fingerprint", "rates_of"]
 
 _WANTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 _PAGES = 64
@@ -83,23 +86,43 @@ def _snapshot(model: str, *, local_files_only: bool) -> Path | None:
 def describe(model: str | Path) -> EngineInfo:
     """Say what the files of a model say of it; loads no weights and needs no network."""
     folder = find(model)
-    known: dict[str, int | str | None] = {}
     if folder is None:
         return EngineInfo(model=f"hf/{model}", logprobs=True, scores=True)
-    try:
-        known = json.loads((folder / "config.json").read_text())
-        known = known.get("text_config") or known  # type: ignore[assignment]  # JSON of a known form
-    except ValueError as error:
-        raise ConfigError(f"{folder}/config.json is not JSON: save the model again") from error
+    whole, rates = _config(folder), rates_of(folder)
+    inner = whole.get("text_config")
+    known = inner if isinstance(inner, dict) and inner else whole
     context = known.get("max_position_embeddings") or known.get("n_positions")
     return EngineInfo(
         model=f"hf/{model}",
         revision=fingerprint(folder),
         context=context if isinstance(context, int) else None,
         parameters=_parameters(folder),
-        logprobs=True,
-        scores=True,
+        logprobs=rates is None,
+        scores=rates is None,
+        rates=rates,
     )
+
+
+def rates_of(folder: Path) -> Literal["outcome", "process"] | None:
+    """Say what the model of a folder rates: whole replies, their steps, or nothing.
+
+    A head that classifies sequences rates outcomes; one that classifies tokens rates steps.
+    """
+    architectures = _config(folder).get("architectures")
+    for name in architectures if isinstance(architectures, list) else []:
+        if str(name).endswith("ForSequenceClassification"):
+            return "outcome"
+        if str(name).endswith("ForTokenClassification"):
+            return "process"
+    return None
+
+
+def _config(folder: Path) -> dict[str, JsonValue]:
+    try:
+        known = json.loads((folder / "config.json").read_text())
+    except ValueError as error:
+        raise ConfigError(f"{folder}/config.json is not JSON: save the model again") from error
+    return known if isinstance(known, dict) else {}
 
 
 def _parameters(folder: Path) -> int | None:

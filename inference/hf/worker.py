@@ -10,7 +10,7 @@ from cogitate.inference.hf.adapters import Adapters
 from cogitate.inference.hf.rolling import Rolling
 from cogitate.inference.hf.row import Ask, Row
 
-__all__ = ["Machine", "Worker"]
+__all__ = ["Machine", "Worker", "as_engine_error"]
 
 
 class Machine(NamedTuple):
@@ -74,7 +74,7 @@ class Worker:
             with self._changed:
                 failed, self._asks, self._thread = self._asks, [], None
             for ask in failed:
-                ask.end(_as_engine_error(error))
+                ask.end(as_engine_error(error))
             return
         while self._take(machine):
             self._advance(machine)
@@ -107,7 +107,7 @@ class Worker:
             try:
                 name, ask.adapter_revision = machine.adapters.load(ask.adapter, in_use=in_use)
             except Exception as error:
-                ask.end(_as_engine_error(error))
+                ask.end(as_engine_error(error))
                 return
             root = ask.adapter_revision.encode()
             machine.rolling.adapters = True
@@ -125,13 +125,14 @@ class Worker:
             waiting = set(self._waiting)
             for ask in self._open:
                 if any(row.finish is None and row not in waiting for row in ask.rows):
-                    ask.end(_as_engine_error(error))
+                    ask.end(as_engine_error(error))
             return
         for ask in {row.ask for row in done}:
             ask.check()
 
 
-def _as_engine_error(error: Exception) -> CogitateError:
+def as_engine_error(error: Exception) -> CogitateError:
+    """What a caller is told of a failure inside the model."""
     if isinstance(error, CogitateError):
         return error
     advice = "lower max_tokens_in_memory or max_rows, or use a smaller model"
