@@ -92,6 +92,8 @@ class Plan(BaseModel):
     """The problem set of the calibration."""
     team: str = ""
     """The models of the calibration, by role. A plan holds for these."""
+    oracle: bool = False
+    """The verifier read the right answers: the plan holds only for one that does too."""
     seed: int | None = None
     tolerance: float | None = None
     """Standard errors that a choice may lie behind the best candidate of its bin."""

@@ -114,6 +114,7 @@ async def acalibrate(
         update={
             "problems": problems.name if isinstance(problems, ProblemSet) else "",
             "team": _models(team),
+            "oracle": team.oracle,
             "seed": seed,
         }
     )

@@ -203,13 +203,18 @@ def name_of(strategy: Strategy) -> str:
         if type(strategy) is method.factory:
             values = vars(strategy)
             changed = [
-                f"{parameter}={str(values[parameter]).lower()}"
+                f"{parameter}={_written(values[parameter])}"
                 for parameter, default in method.parameters.items()
                 if values[parameter] != default
             ]
             return "?".join([name, "&".join(changed)]) if changed else name
     own: object = getattr(strategy, "__name__", None)  # a plain async function is a strategy too
     return own if isinstance(own, str) else type(strategy).__name__
+
+
+def _written(value: object) -> str:
+    """A parameter as the command line takes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 _HEADER = (

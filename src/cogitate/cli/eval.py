@@ -17,7 +17,7 @@ from cogitate.cli.interrupt import interruptible
 from cogitate.cli.results import Line, Results, key_of, seconds_of, settings_of
 from cogitate.cli.terminal import emit, emit_json
 from cogitate.errors import CogitateError, ConfigError
-from cogitate.graphs import Episode, Strategy
+from cogitate.graphs import ComputeOptimal, Episode, Strategy
 from cogitate.inference import Engines
 from cogitate.tasks import Problem, ProblemSet, load
 from cogitate.training.evaluate import Evaluation, aevaluate, name_of, summarise, table
@@ -178,7 +178,7 @@ async def _row(
 ) -> None:
     """Evaluate one strategy on one set, as far as it has not been done before."""
     name, setup = name_of(how), run.setup
-    keys = {p.id: key_of(p, problems, name, run.settings) for p in problems}
+    keys = {p.id: key_of(p, problems, _identity(how), run.settings) for p in problems}
     todo: list[Problem] = [p for p in problems if keys[p.id] not in run.results]
     meter.begin(place, total=len(problems), kept=[*run.results.lines(keys.values())])
     started = time.perf_counter()
@@ -223,6 +223,12 @@ async def _row(
                 interrupted=len(lines) < len(problems),
             )
             run.done.append((problems, evaluation))
+
+
+def _identity(how: Strategy) -> str:
+    """All that decides what a strategy does: its name, and what is in the file of its plan."""
+    name = name_of(how)
+    return f"{name} {how.read}" if isinstance(how, ComputeOptimal) else name
 
 
 def _record(run: _Run) -> dict[str, JsonValue]:
