@@ -1,6 +1,7 @@
 """Who thinks: agents, their prompts and parsers, and the team they form."""
 
 from cogitate.agents.agent import Agent, Critic, Generator, Refiner, Rendered, Verifier
+from cogitate.agents.calculator import Calculator
 from cogitate.agents.lessons import Lesson, Lessons
 from cogitate.agents.parse import (
     Parser,
@@ -13,26 +14,33 @@ from cogitate.agents.parse import (
 from cogitate.agents.prompt import Brief, Passage, Prompt, Shot, Template
 from cogitate.agents.quote import neutralise, quote
 from cogitate.agents.reply import Critique, Reply, Solution, Verdict
+from cogitate.agents.retrieve import Document, Retriever
 from cogitate.agents.team import Team
+from cogitate.agents.tool import Observation, Tool, use
 
 __all__ = [
     "Agent",
     "Brief",
+    "Calculator",
     "Critic",
     "Critique",
+    "Document",
     "Generator",
     "Lesson",
     "Lessons",
+    "Observation",
     "Parser",
     "Passage",
     "Prompt",
     "Refiner",
     "Rendered",
     "Reply",
+    "Retriever",
     "Shot",
     "Solution",
     "Team",
     "Template",
+    "Tool",
     "Verdict",
     "Verifier",
     "neutralise",
@@ -42,4 +50,5 @@ __all__ = [
     "parse_solution",
     "parse_verdict",
     "quote",
+    "use",
 ]

@@ -71,6 +71,60 @@ def test_an_expression_agrees_with_python_on_fractions(expression: str) -> None:
         assert calculation.value == eval(python, {"Fraction": Fraction})
 
 
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("2 ** 3 ** 2", 512),
+        ("2^10", 1024),
+        ("-2 ** 2", -4),
+        ("2 ** -2", Fraction(1, 4)),
+        ("(-2) ** 3", -8),
+        ("1.5 * 4 + .25", Fraction(25, 4)),
+        ("-7 // 2", -4),
+        ("-7 % 3", 2),
+        ("17 % 5 * 2", 4),
+        ("7.5 // 2", 3),
+        ("2 * 3 ** 2", 18),
+    ],
+)
+def test_the_extended_form_reads_what_python_reads(expression: str, value: Fraction) -> None:
+    calculation = calculate(expression, extended=True)
+    assert calculation is not None and calculation.value == value
+    assert calculation.value == Fraction(str(eval(expression.replace("^", "**"))))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "9 ** 9 ** 9",
+        "9 ** 99999",
+        "2 ** 0.5",
+        "(2 ** 4000) ** 2",
+        "0 ** -1",
+        "1 % 0",
+        "1 // 0",
+        "1.2.3",
+        "1.",
+        "1e9",
+        "2 ** ",
+        "** 2",
+        "-" * 390 + "1",
+        "2**" * 130 + "1",
+        "(" * 300 + "1" + ")" * 300,
+        "__import__('os')",
+        "\u0662 + 1",
+    ],
+)
+def test_the_extended_form_is_bounded_too(expression: str) -> None:
+    assert calculate(expression, extended=True) is None
+
+
+@given(st.text(alphabet="0123456789+-*/()%^. ", max_size=200))
+def test_no_text_takes_the_extended_form_long(expression: str) -> None:
+    calculation = calculate(expression, extended=True)
+    assert calculation is None or calculation.value.numerator.bit_length() < 1_000_000
+
+
 def _parts(expression: str) -> list[str]:
     parts: list[str] = []
     for character in expression:
