@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cogitate.errors import ConfigError
 from cogitate.graphs.deliberation import Deliberation
+from cogitate.graphs.parameter import Parameter, parameters_of
 from cogitate.graphs.thought import Thought
 
 __all__ = ["Method", "Strategy", "methods", "strategy", "strategy_named"]
@@ -43,6 +44,11 @@ class Method:
     def summary(self) -> str:
         """The first line of the strategy's documentation."""
         return (self.factory.__doc__ or "").strip().partition("\n")[0]
+
+    @property
+    def described(self) -> tuple[Parameter, ...]:
+        """Parameters with their types, defaults and meanings, read from the strategy's code."""
+        return parameters_of(self.factory)
 
     @property
     def parameters(self) -> Mapping[str, object]:

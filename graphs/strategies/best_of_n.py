@@ -26,7 +26,9 @@ class BestOfN:
     """Sample n solutions and return the one that the verifier scores highest."""
 
     n: int = 8
+    """Solutions to choose from."""
     weighted: bool = False
+    """Sum the scores of equivalent answers; the answer with the largest sum wins."""
 
     def __post_init__(self) -> None:
         """Refuse a choice among nothing."""

@@ -26,6 +26,7 @@ class GenerateCritiqueRefine:
     """Run k passes of generator, critic and refiner, and vote over the refined answers."""
 
     k: int = 3
+    """Independent passes that vote."""
 
     def __post_init__(self) -> None:
         """Refuse an empty vote."""

@@ -30,7 +30,9 @@ class SelfConsistency:
     """Sample n chains and vote over their answers."""
 
     n: int = 8
+    """Chains that vote."""
     weight: Literal["count", "probability", "verifier"] = "count"
+    """What a chain's vote weighs: one, its probability, or its score."""
 
     def __post_init__(self) -> None:
         """Refuse an empty vote."""

@@ -28,6 +28,7 @@ class SelfPolish:
     """Rewrite the problem until two successive answers agree."""
 
     rounds: int = 3
+    """Rewritings of the problem, at most."""
 
     def __post_init__(self) -> None:
         """Refuse a negative number of rounds."""

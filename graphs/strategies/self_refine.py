@@ -32,8 +32,11 @@ class SelfRefine:
     """Draft, then critique and refine until the critic accepts."""
 
     rounds: int = 3
+    """Refinements, at most."""
     threshold: float | None = None
+    """A score at which a draft is good enough; None: no verifier is asked."""
     patience: int = 1
+    """With a threshold: rounds without a higher score after which it stops."""
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""

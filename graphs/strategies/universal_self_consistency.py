@@ -26,6 +26,7 @@ class UniversalSelfConsistency:
     """Sample n responses and have a model name the one that agrees best with the others."""
 
     n: int = 8
+    """Responses to choose from."""
 
     def __post_init__(self) -> None:
         """Refuse a choice among nothing."""

@@ -22,6 +22,21 @@ def test_every_strategy_is_listed_with_what_it_costs_and_when_it_pays(cogitate: 
         assert method["pays"] in out
 
 
+def test_the_page_of_methods_is_the_one_that_the_strategies_make(cogitate: Command) -> None:
+    _, out, _, _ = cogitate("methods", "--markdown")
+    page = Path(__file__).parents[2] / "docs" / "methods.md"
+    assert page.read_text(encoding="utf-8") == out, (
+        "run: cogitate methods --markdown > docs/methods.md"
+    )
+
+
+@pytest.mark.parametrize("name", list(methods()))
+def test_every_parameter_says_what_it_means(name: str) -> None:
+    told = methods()[name].described
+    assert [parameter.name for parameter in told if not parameter.meaning] == []
+    assert methods()[name].summary.endswith(".")
+
+
 def test_models_say_whether_the_embedded_one_is_ready(
     cogitate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -30,9 +30,9 @@ def disarmed(text: str) -> str:
     )
 
 
-def emit(text: str = "") -> None:
+def emit(text: str = "", *, end: str = "\n") -> None:
     """Write a part of the result."""
-    print(disarmed(text), flush=True)
+    print(disarmed(text), end=end, flush=True)
 
 
 def emit_json(value: Mapping[str, JsonValue]) -> None:
