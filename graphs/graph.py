@@ -134,6 +134,36 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
             thought = self._node[next(iter(parents))]
         return steps[::-1]
 
+    def problem_of(self, parents: Sequence[Thought]) -> str:
+        """The id of the problem thought that a thought made from `parents` works on.
+
+        Where these work on different parts of a problem, it works on what the parts have in common.
+        """
+        problems = [t.id if t.kind is ThoughtKind.PROBLEM else t.about for t in parents]
+        if all(problem == problems[0] for problem in problems):
+            return problems[0]
+        line = self._line(problems[0])
+        for other in problems[1:]:
+            wider = set(self._line(other))
+            line = [problem for problem in line if problem in wider] or line
+        return line[0] if line else problems[0]
+
+    def whole(self, thought: Thought) -> bool:
+        """Whether a thought works on the whole problem, and not on a part that was split off."""
+        return all(
+            data["relation"] == Relation.POLISHES
+            for problem in self._line(thought.about)
+            for data in self._pred[problem].values()
+        )
+
+    def _line(self, problem: str) -> list[str]:
+        """A problem thought, what it was made from, and so on to the problem at the root."""
+        line: list[str] = []
+        while problem in self._node and problem not in line:
+            line.append(problem)
+            problem = self._node[problem].about
+        return line
+
     def text(self, thought: Thought) -> str:
         """What a thought says: of a step, all steps up to it."""
         if thought.kind is not ThoughtKind.STEP:

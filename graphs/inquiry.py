@@ -84,7 +84,7 @@ class Inquiry:
 
         Args:
             operation: What to do: a name of `OPERATIONS`, or any name with `spec`.
-            parents: What the reply is made from; the first decides which problem it is about.
+            parents: What the reply is made from; they decide which problem it is about.
             n: How many samples.
             work: The passages that the prompt shows besides the problem.
             agent: The name of who is asked; the first of the operation's role otherwise.
@@ -109,7 +109,8 @@ class Inquiry:
         who = self.team.agent(agent or spec.role)
         place = _Place(self._position(operation, parents, who.name), operation, spec, who, parents)
         first = self._number(place.position, n) if first is None else first
-        brief = Brief(self.graph.thought(_about(parents)).text, tuple(work), tuple(lessons), count)
+        problem = self.graph.thought(self.graph.problem_of(parents)).text
+        brief = Brief(problem, tuple(work), tuple(lessons), count)
         try:
             rendered = self._render(prompt or operation, brief, place)
             completions = await self._engines[who.name].complete(
@@ -165,7 +166,7 @@ class Inquiry:
             agent=by.agent,
             role=by.role,
             operation=operation,
-            about=_about(parents),
+            about=self.graph.problem_of(parents),
             answer=extract_answer(text) if kind is ThoughtKind.SOLUTION else None,
             error=error,
         )
@@ -232,7 +233,7 @@ class Inquiry:
             agent=place.agent.name,
             role=place.agent.role,
             operation=place.operation,
-            about=_about(place.parents),
+            about=self.graph.problem_of(place.parents),
             reasoning=completion.reasoning,
             finish=completion.finish,
             dropped=rendered.dropped,
@@ -264,7 +265,7 @@ class Inquiry:
             agent=place.agent.name,
             role=place.agent.role,
             operation=place.operation,
-            about=_about(place.parents),
+            about=self.graph.problem_of(place.parents),
             error=f"{type(error).__name__}: {error}",
         )
         return self._insert(thought, place.parents, place.spec.relation)
@@ -284,11 +285,6 @@ class _Place(NamedTuple):
     spec: Operation
     agent: Agent
     parents: Sequence[Thought]
-
-
-def _about(parents: Sequence[Thought]) -> str:
-    """The id of the problem thought that a thought made from `parents` works on."""
-    return parents[0].id if parents[0].kind is ThoughtKind.PROBLEM else parents[0].about
 
 
 def _ends(completion: Completion, text: str, begun: str) -> bool:

@@ -161,7 +161,7 @@ def open_engines(team: Team, engines: Engines) -> Mapping[str, Engine]:
 def best_thought(graph: ThoughtGraph) -> Thought | None:
     """The best solution so far: by score, acceptance, having an answer, and the thinking behind it.
 
-    A solution without a score counts as 0.5 where a verifier scored others. The thinking behind it
+    Solutions of a part of the problem do not count. One without a score counts as 0.5 where a verifier scored others. The thinking behind it
     is the longest way from the problem; of equal ones the last is taken in the graph's own order,
     so nothing depends on which thought came first.
     """
@@ -175,7 +175,7 @@ def best_thought(graph: ThoughtGraph) -> Thought | None:
     best: tuple[tuple[float, bool, bool, int], Thought] | None = None
     for thought in graph.in_order():
         depth[thought.id] = 1 + max((depth[p.id] for p in graph.parents(thought)), default=0)
-        if thought.kind is not ThoughtKind.SOLUTION or not thought.text:
+        if thought.kind is not ThoughtKind.SOLUTION or not thought.text or not graph.whole(thought):
             continue
         score = 0.5 if thought.score is None else thought.score
         rank = (score, thought.id in accepted, thought.answer is not None, depth[thought.id])

@@ -63,7 +63,9 @@ async def aharvest(
         solutions = [
             thought
             for thought in graph.in_order()
-            if thought.kind is ThoughtKind.SOLUTION and role in (None, thought.role)
+            if thought.kind is ThoughtKind.SOLUTION
+            and role in (None, thought.role)
+            and graph.whole(thought)
         ]
         counts["solutions"] += len(solutions)
         grades = await _grades(graph.problem, solutions)
