@@ -77,13 +77,14 @@ class Deliberation(Inquiry):
         parent: Thought,
         n: int = 1,
         *,
+        max_tokens: int | None = None,
         agent: str | None = None,
         first: int | None = None,
     ) -> list[Thought]:
         """Continue a partial solution to its end, in n ways; a solution stays as it is."""
         if parent.kind is ThoughtKind.SOLUTION:
             return [parent] * n
-        return await self._continue(n, parent, (), None, agent, first, "finish")
+        return await self._continue(n, parent, (), max_tokens, agent, first, "finish")
 
     async def _continue(
         self,
