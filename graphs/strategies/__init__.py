@@ -3,8 +3,11 @@
 from cogitate.graphs.strategies.best_of_n import BestOfN
 from cogitate.graphs.strategies.chain_of_thought import ChainOfThought
 from cogitate.graphs.strategies.compute_optimal import ComputeOptimal
+from cogitate.graphs.strategies.debate import Debate
 from cogitate.graphs.strategies.direct import Direct
 from cogitate.graphs.strategies.generate_critique_refine import GenerateCritiqueRefine
+from cogitate.graphs.strategies.react import ReAct
+from cogitate.graphs.strategies.reflexion import Reflexion
 from cogitate.graphs.strategies.self_consistency import SelfConsistency
 from cogitate.graphs.strategies.self_polish import SelfPolish
 from cogitate.graphs.strategies.self_refine import SelfRefine
@@ -15,8 +18,11 @@ __all__ = [
     "BestOfN",
     "ChainOfThought",
     "ComputeOptimal",
+    "Debate",
     "Direct",
     "GenerateCritiqueRefine",
+    "ReAct",
+    "Reflexion",
     "SelfConsistency",
     "SelfPolish",
     "SelfRefine",
