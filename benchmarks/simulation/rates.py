@@ -55,7 +55,10 @@ class Rates:
     slip: float = 0.02
     """Game of 24: a move's result is calculated wrongly with this probability."""
     states: Mapping[int, float] = field(default_factory=lambda: {3: 1.5, 2: 2.5, 1: 4.0})
-    """Game of 24: as `whole`, for states with so many numbers left."""
+    """Game of 24: as `whole`, for states with so many numbers left. The verdict is `sure` above a
+    quarter of the separation, `impossible` below minus a quarter, and `likely` between."""
+    mood: float = 0.5
+    """Game of 24: the part of a verdict's noise variance that differs from sample to sample."""
 
     sorts: float = 0.10
     """Sorting 32 numbers: each number is lost, doubled or misplaced with this probability ..."""
