@@ -22,10 +22,10 @@ _HEAD = """\
 
 <!-- Made by `cogitate methods --markdown`: edit the strategies in graphs/strategies/ instead. -->
 
-Every strategy that has a name: `--strategy 'NAME?PARAMETER=VALUE&…'` on the command line, and a class
-of `cogitate` in Python. Calls are those of models for one problem, verifiers and critics included; a
-sampled completion is a call, however completions are batched. The [evaluation](evaluation.md) tells
-where search loses.
+Every strategy that has a name: `--strategy 'NAME?PARAMETER=VALUE&…'` on the command line, a class
+in Python. Calls are those of models for one problem, verifiers and critics included; one sampled
+completion is one call, however completions are batched. The [evaluation](evaluation.md) tells where
+search loses.
 """
 
 
