@@ -10,17 +10,22 @@ from cogitate.graphs.plan import Bin, Measured, Plan, Signal
 from cogitate.graphs.run import Episode, Report, arun, run
 from cogitate.graphs.solve import Result, asolve, best_thought, solve
 from cogitate.graphs.strategies import (
+    DVTS,
+    BeamSearch,
     BestOfN,
     ChainOfThought,
     ComputeOptimal,
+    ConfidenceSampling,
     Debate,
     Direct,
     GenerateCritiqueRefine,
+    ParticleFiltering,
     ReAct,
     Reflexion,
     SelfConsistency,
     SelfPolish,
     SelfRefine,
+    SpeculativeRejection,
     TreeOfThoughts,
     UniversalSelfConsistency,
 )
@@ -29,13 +34,16 @@ from cogitate.graphs.thought import Link, Relation, Source, Thought, ThoughtKind
 from cogitate.graphs.vote import Ballot, vote
 
 __all__ = [
+    "DVTS",
     "OPERATIONS",
     "Ballot",
+    "BeamSearch",
     "BestOfN",
     "Bin",
     "Budget",
     "ChainOfThought",
     "ComputeOptimal",
+    "ConfidenceSampling",
     "Debate",
     "Deliberation",
     "Direct",
@@ -45,6 +53,7 @@ __all__ = [
     "Measured",
     "Method",
     "Operation",
+    "ParticleFiltering",
     "Plan",
     "ReAct",
     "Reflexion",
@@ -56,6 +65,7 @@ __all__ = [
     "SelfRefine",
     "Signal",
     "Source",
+    "SpeculativeRejection",
     "Strategy",
     "Thought",
     "ThoughtGraph",

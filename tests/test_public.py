@@ -3,13 +3,16 @@
 import cogitate
 
 PUBLIC = [
+    "DVTS",
     "Agent",
+    "BeamSearch",
     "BestOfN",
     "Budget",
     "BudgetExhausted",
     "ChainOfThought",
     "CogitateError",
     "ComputeOptimal",
+    "ConfidenceSampling",
     "ConfigError",
     "Critic",
     "DataError",
@@ -20,6 +23,7 @@ PUBLIC = [
     "GenerateCritiqueRefine",
     "Generator",
     "GraderError",
+    "ParticleFiltering",
     "ReAct",
     "Refiner",
     "Reflexion",
@@ -28,6 +32,7 @@ PUBLIC = [
     "SelfConsistency",
     "SelfPolish",
     "SelfRefine",
+    "SpeculativeRejection",
     "Strategy",
     "Team",
     "Thought",

@@ -1,31 +1,40 @@
 """How a team thinks: one file a strategy."""
 
+from cogitate.graphs.strategies.beam_search import DVTS, BeamSearch
 from cogitate.graphs.strategies.best_of_n import BestOfN
 from cogitate.graphs.strategies.chain_of_thought import ChainOfThought
 from cogitate.graphs.strategies.compute_optimal import ComputeOptimal
+from cogitate.graphs.strategies.confidence_sampling import ConfidenceSampling
 from cogitate.graphs.strategies.debate import Debate
 from cogitate.graphs.strategies.direct import Direct
 from cogitate.graphs.strategies.generate_critique_refine import GenerateCritiqueRefine
+from cogitate.graphs.strategies.particle_filtering import ParticleFiltering
 from cogitate.graphs.strategies.react import ReAct
 from cogitate.graphs.strategies.reflexion import Reflexion
 from cogitate.graphs.strategies.self_consistency import SelfConsistency
 from cogitate.graphs.strategies.self_polish import SelfPolish
 from cogitate.graphs.strategies.self_refine import SelfRefine
+from cogitate.graphs.strategies.speculative_rejection import SpeculativeRejection
 from cogitate.graphs.strategies.tree_of_thoughts import TreeOfThoughts
 from cogitate.graphs.strategies.universal_self_consistency import UniversalSelfConsistency
 
 __all__ = [
+    "DVTS",
+    "BeamSearch",
     "BestOfN",
     "ChainOfThought",
     "ComputeOptimal",
+    "ConfidenceSampling",
     "Debate",
     "Direct",
     "GenerateCritiqueRefine",
+    "ParticleFiltering",
     "ReAct",
     "Reflexion",
     "SelfConsistency",
     "SelfPolish",
     "SelfRefine",
+    "SpeculativeRejection",
     "TreeOfThoughts",
     "UniversalSelfConsistency",
 ]
