@@ -3,10 +3,15 @@
 Connections belong to an event loop, and an engine may be used by one loop after another (every
 `asyncio.run` makes its own). So each loop gets its own connections, when it first asks, and they
 are closed with the engine or with the loop, whichever ends first.
+
+The HTTP client looks through all of its connections, and asks the system about each idle one, every
+time that a call begins or ends. So each connection has a client of its own: a call costs the same
+however many are under way.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -32,11 +37,36 @@ class Response(NamedTuple):
     body: bytes
 
 
+class _Connections:
+    """Clients of one connection each, as many as there were calls under way at a time."""
+
+    def __init__(self, make: Callable[[], httpx2.AsyncClient]) -> None:
+        self._make = make
+        self._made: list[httpx2.AsyncClient] = []
+        self._idle: list[httpx2.AsyncClient] = []
+
+    @contextmanager
+    def one(self) -> Iterator[httpx2.AsyncClient]:
+        """Lend the connection that was used last: it is the least likely to have been dropped."""
+        if not self._idle:
+            self._idle.append(self._make())
+            self._made.append(self._idle[-1])
+        client = self._idle.pop()
+        try:
+            yield client
+        finally:
+            self._idle.append(client)
+
+    async def aclose(self) -> None:
+        for client in self._made:
+            await client.aclose()
+
+
 @dataclass(eq=False, slots=True)
 class _Session:
     """What belongs to one event loop."""
 
-    client: httpx2.AsyncClient
+    connections: _Connections
     lifetime: AsyncGenerator[None]
     slots: asyncio.Semaphore
     queue: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -91,11 +121,12 @@ class Server:
         async with session.slots:
             await self._limit.admit(tokens, session.queue)
             try:
-                async with (
-                    asyncio.timeout(self._timeout),
-                    session.client.stream("POST", self.address + path, content=body) as response,
-                ):
-                    content = await self._content(response)
+                with session.connections.one() as client:
+                    async with (
+                        asyncio.timeout(self._timeout),
+                        client.stream("POST", self.address + path, content=body) as response,
+                    ):
+                        content = await self._content(response)
             except TimeoutError:
                 raise EngineUnavailable(
                     f"{self.address} took longer than {self._timeout:g} s: raise timeout, lower "
@@ -143,22 +174,26 @@ class Server:
         if session is None:
             for old in [old for old in self._sessions if old.is_closed()]:
                 del self._sessions[old]
-            client = self._client()
-            session = _Session(client, _lifetime(client), asyncio.Semaphore(self._concurrency))
+            connections = _Connections(self._clients())
+            slots = asyncio.Semaphore(self._concurrency)
+            session = _Session(connections, _lifetime(connections), slots)
             self._sessions[loop] = session
             await anext(session.lifetime)
         return session
 
-    def _client(self) -> httpx2.AsyncClient:
+    def _clients(self) -> Callable[[], httpx2.AsyncClient]:
+        """Return what makes a client; all of them share what is slow to make."""
         url = httpx2.URL(self.address)
-        return httpx2.AsyncClient(
+        secure = url.scheme == "https"
+        verify = httpx2.create_ssl_context() if secure else False  # for http:, loads no authorities
+        return lambda: httpx2.AsyncClient(
             headers={"Content-Type": "application/json"}
             | (self._key.header() if self._key else {}),
             follow_redirects=False,
             timeout=httpx2.Timeout(None, connect=_CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=self._concurrency, keepalive_expiry=_IDLE_SECONDS),
+            limits=httpx2.Limits(max_connections=1, keepalive_expiry=_IDLE_SECONDS),
             trust_env=not _loopback(url.host),
-            verify=url.scheme == "https",  # for http:, spares the loading of all authorities
+            verify=verify,
         )
 
     def _lost(self, error: httpx2.RequestError) -> Exception:
@@ -174,12 +209,12 @@ class Server:
         )
 
 
-async def _lifetime(client: httpx2.AsyncClient) -> AsyncGenerator[None]:
-    """Close `client` when closed itself, as an event loop does with its generators when it ends."""
+async def _lifetime(connections: _Connections) -> AsyncGenerator[None]:
+    """Close connections when closed itself, as a loop does with its generators when it ends."""
     try:
         yield
     finally:
-        await client.aclose()
+        await connections.aclose()
 
 
 def _address(base_url: str) -> str:
