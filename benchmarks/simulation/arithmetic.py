@@ -1,8 +1,9 @@
 """Simulated: step-wise arithmetic, calculations in a row, each working on the result before it.
 
-An error stays: what follows works on the wrong result. The verifier knows whether all results so
-far are right and says so through noise, which belongs to the text: it says the same when asked
-again, and its errors persist from step to step.
+An error stays: what follows works on the wrong result. Steps are worded in many ways, so two right
+solutions are two texts. The verifier knows whether all results so far are right and says so through
+noise, which belongs to the text: it says the same when asked again, and its errors persist from
+step to step.
 """
 
 import math
@@ -23,6 +24,23 @@ __all__ = ["Arithmetic", "problems"]
 
 _SIGN = {"add": "+", "subtract": "-", "multiply by": "*"}
 _SLIPS = (-100, -20, -10, -9, -2, -1, 1, 2, 9, 10, 20, 100)
+_WORDINGS = [
+    f"{where} {what}"
+    for where in (
+        "the value is {before}",
+        "I am at {before}",
+        "so far I have {before}",
+        "{before} is where I stand",
+        "we have come to {before}",
+        "what I have is {before}",
+    )
+    for what in (
+        "and I have to {verb} {operand}, so",
+        "and the next thing is to {verb} {operand}, thus",
+        "and now I {verb} {operand}, which makes",
+        "to which I {verb} {operand} as told, hence",
+    )
+]
 _STEP = re.compile(r"Step \d+: [^\n]*? = (-?\d+)\.")
 _ANSWER = re.compile(r"^Answer: (-?\d+)", re.MULTILINE)
 
@@ -124,9 +142,12 @@ class Arithmetic:
         while len(values) < len(chain.operations):
             said = _results(tail)
             value = said[0] if said else self._result(request, chain, values, draw)
-            block = _block(chain, values, value)
+            blocks = [_block(chain, values, value, wording) for wording in _WORDINGS]
+            block = draw.choice(
+                [one for one in blocks if one.startswith(tail)] or [" " + blocks[0]]
+            )
             values.append(value)
-            written.append(block.removeprefix(tail) if block.startswith(tail) else " " + block)
+            written.append(block.removeprefix(tail))
             tail = ""
             enough -= len(written[-1].split())
             if "\n\n" in request.sampling.stop or enough < 0:
@@ -151,7 +172,9 @@ class Arithmetic:
         values = _results(shown[-1].text) if shown else []
         found = re.search(r"Write (\d+) different", request.messages[-1].content)
         tried = [self._result(request, chain, values, draw) for _ in range(int(found[1]))]  # type: ignore[index]
-        blocks = (_block(chain, values, value) for value in dict.fromkeys(tried))
+        blocks = (
+            _block(chain, values, value, draw.choice(_WORDINGS)) for value in dict.fromkeys(tried)
+        )
         return "\n".join(block.replace("\n", " ") for block in blocks)
 
     def _score(self, request: Request, chain: _Chain) -> float:
@@ -161,15 +184,15 @@ class Arithmetic:
         answer = _ANSWER.search(shown.text)
         right = values == chain.truth()[: len(values)] and not (whole and answer is None)
         separation = self._rates.whole if whole else self._rates.partial
-        return calibrated(right, separation, self._noise(request.problem, values))
+        return calibrated(right, separation, self._noise(request.problem, shown.text))
 
-    def _noise(self, problem: str, values: Sequence[int]) -> float:
+    def _noise(self, problem: str, text: str) -> float:
         keep = self._rates.persistence
         noise, fresh = 0.0, 1.0
-        for i in range(len(values) + 1):
-            noise = keep * noise + fresh * normal(problem, *values[:i])
+        for step in _STEP.finditer(text):
+            noise = keep * noise + fresh * normal(problem, text[: step.end()])
             fresh = math.sqrt(1 - keep * keep)
-        return noise
+        return noise if fresh < 1.0 else normal(problem)
 
     def _critique(self, request: Request, chain: _Chain, draw: random.Random) -> str:
         values, truth = _results(passages(request)[-1].text), chain.truth()
@@ -189,7 +212,7 @@ class Arithmetic:
         values, truth = _results(drafts[-1].text), chain.truth()
         if values == truth:
             if draw.random() >= self._rates.refiner_spoils:
-                return _whole(chain, values)
+                return _whole(chain, values, draw)
             step = draw.randrange(len(truth))
             kept = [*values[:step], truth[step] + draw.choice(_SLIPS)]
         else:
@@ -198,7 +221,7 @@ class Arithmetic:
             kept = [*truth[:step], truth[step] + (0 if mended else draw.choice(_SLIPS))]
         while len(kept) < len(truth):
             kept.append(self._result(request, chain, kept, draw))
-        return _whole(chain, kept)
+        return _whole(chain, kept, draw)
 
 
 def _results(text: str) -> list[int]:
@@ -206,21 +229,23 @@ def _results(text: str) -> list[int]:
     return [int(value) for value in _STEP.findall(text)]
 
 
-def _block(chain: _Chain, values: Sequence[int], value: int) -> str:
+def _block(chain: _Chain, values: Sequence[int], value: int, wording: str) -> str:
     """The text of the step after `values`; the last one carries the answer."""
     number, before = len(values) + 1, values[-1] if values else chain.start
     verb, operand = chain.operations[len(values)]
     left = len(chain.operations) - number
     text = (
-        f"Step {number}: the value is {before} and I have to {verb} {operand}, so {before} "
+        f"Step {number}: {wording.format(before=before, verb=verb, operand=operand)} {before} "
         f"{_SIGN[verb]} {operand} = {value}. The value is now {value}, and {left} of the "
         "calculations are left."
     )
     return text if left else f"{text}\nAnswer: {value}"
 
 
-def _whole(chain: _Chain, values: Sequence[int]) -> str:
-    return "\n\n".join(_block(chain, values[:i], value) for i, value in enumerate(values))
+def _whole(chain: _Chain, values: Sequence[int], draw: random.Random) -> str:
+    return "\n\n".join(
+        _block(chain, values[:i], value, draw.choice(_WORDINGS)) for i, value in enumerate(values)
+    )
 
 
 def _first_wrong(values: Sequence[int], truth: Sequence[int]) -> int:

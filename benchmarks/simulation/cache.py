@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from cogitate.inference import Completion, Engine, EngineInfo, Request, Score
+from cogitate.inference import Completion, Engine, EngineInfo, Rating, Request, Score
 
 __all__ = ["PrefixCache"]
 
@@ -55,6 +55,10 @@ class PrefixCache:
     async def score(self, request: Request, texts: Sequence[str]) -> list[Score]:
         """As the engine scores; nothing of it is cached."""
         return await self._engine.score(request, texts)
+
+    async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
+        """As the engine rates; nothing of it is cached."""
+        return await self._engine.rate(request, steps)
 
     async def close(self) -> None:
         """Close the engine."""

@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from cogitate.errors import EngineRefused
@@ -56,7 +56,7 @@ def _moves(values: Sequence[Fraction]) -> Iterator[_Move]:
                 yield _Move(i, "/", j, a / b)
 
 
-@lru_cache(maxsize=None)
+@cache
 def reachable(values: tuple[Fraction, ...]) -> bool:
     """Whether 24 can be made from these numbers, which are sorted."""
     if len(values) == 1:
@@ -69,7 +69,7 @@ def _after(values: Sequence[Fraction], move: _Move) -> tuple[Fraction, ...]:
     return tuple(sorted([*rest, move.value]))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _options(values: tuple[Fraction, ...]) -> tuple[list[_Move], list[_Move]]:
     """The moves after which 24 can be reached, and the others."""
     good: list[_Move] = []
