@@ -11,6 +11,7 @@ from cogitate.graphs.run import Episode, Report, arun, run
 from cogitate.graphs.solve import Result, asolve, best_thought, solve
 from cogitate.graphs.strategies import (
     DVTS,
+    MCTS,
     BeamSearch,
     BestOfN,
     ChainOfThought,
@@ -19,6 +20,7 @@ from cogitate.graphs.strategies import (
     Debate,
     Direct,
     GenerateCritiqueRefine,
+    MultiModelSearch,
     ParticleFiltering,
     ReAct,
     Reflexion,
@@ -35,6 +37,7 @@ from cogitate.graphs.vote import Ballot, vote
 
 __all__ = [
     "DVTS",
+    "MCTS",
     "OPERATIONS",
     "Ballot",
     "BeamSearch",
@@ -52,6 +55,7 @@ __all__ = [
     "Link",
     "Measured",
     "Method",
+    "MultiModelSearch",
     "Operation",
     "ParticleFiltering",
     "Plan",

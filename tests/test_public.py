@@ -4,6 +4,7 @@ import cogitate
 
 PUBLIC = [
     "DVTS",
+    "MCTS",
     "Agent",
     "BeamSearch",
     "BestOfN",
@@ -22,6 +23,7 @@ PUBLIC = [
     "EngineError",
     "GenerateCritiqueRefine",
     "Generator",
+    "MultiModelSearch",
     "GraderError",
     "ParticleFiltering",
     "ReAct",

@@ -8,6 +8,8 @@ from cogitate.graphs.strategies.confidence_sampling import ConfidenceSampling
 from cogitate.graphs.strategies.debate import Debate
 from cogitate.graphs.strategies.direct import Direct
 from cogitate.graphs.strategies.generate_critique_refine import GenerateCritiqueRefine
+from cogitate.graphs.strategies.mcts import MCTS
+from cogitate.graphs.strategies.multi_model import MultiModelSearch
 from cogitate.graphs.strategies.particle_filtering import ParticleFiltering
 from cogitate.graphs.strategies.react import ReAct
 from cogitate.graphs.strategies.reflexion import Reflexion
@@ -20,6 +22,7 @@ from cogitate.graphs.strategies.universal_self_consistency import UniversalSelfC
 
 __all__ = [
     "DVTS",
+    "MCTS",
     "BeamSearch",
     "BestOfN",
     "ChainOfThought",
@@ -28,6 +31,7 @@ __all__ = [
     "Debate",
     "Direct",
     "GenerateCritiqueRefine",
+    "MultiModelSearch",
     "ParticleFiltering",
     "ReAct",
     "Reflexion",

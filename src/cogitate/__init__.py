@@ -12,6 +12,7 @@ from cogitate.errors import (
 )
 from cogitate.graphs import (
     DVTS,
+    MCTS,
     BeamSearch,
     BestOfN,
     Budget,
@@ -22,6 +23,7 @@ from cogitate.graphs import (
     Deliberation,
     Direct,
     GenerateCritiqueRefine,
+    MultiModelSearch,
     ParticleFiltering,
     ReAct,
     Reflexion,
@@ -47,6 +49,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DVTS",
+    "MCTS",
     "Agent",
     "BeamSearch",
     "BestOfN",
@@ -65,6 +68,7 @@ __all__ = [
     "EngineError",
     "GenerateCritiqueRefine",
     "Generator",
+    "MultiModelSearch",
     "GraderError",
     "ParticleFiltering",
     "ReAct",

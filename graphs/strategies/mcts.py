@@ -1,0 +1,324 @@
+r"""Monte-Carlo tree search over reasoning steps (Kocsis & Szepesvári 2006; Silver et al. 2017).
+
+A node is a partial solution. A simulation selects a leaf from the problem down, expands it by
+`width` steps in one ask, evaluates the first of them (with `puct` the likeliest), and backs the
+value up along its path. `parallel` simulations overlap: simulation i sees the back-ups of
+simulations up to i - parallel, in start order, and virtual loss for the rest, so equal seeds give
+equal graphs whatever comes back first.
+
+Where this differs from the papers:
+
+- An action is a step that a model samples, so a node has `width` actions and not all there are.
+- The problem is expanded before the first simulation, as in Silver et al.: all simulations begin
+  with something to choose from.
+- A leaf that is selected while another simulation expands it is not expanded twice: the later
+  simulation waits for the same steps and evaluates the next of them.
+- A value is a verifier's score of the step (with all that leads to it), or of one roll-out to the
+  end. It lies in [0, 1], there is no opponent, and what nobody tried counts as 0 for `puct`.
+- The prior of `puct` is the softmax, among siblings, of the mean log-probability per token; the
+  total would punish a step for its length.
+- A finished solution is verified once. Visiting it again costs nothing, and the search ends early
+  when nothing is left to find.
+- The virtual loss of a simulation under way is a part of what its path is worth, and not all of it,
+  besides the visit that it counts as. Where values differ little, a whole loss leads simulations
+  that overlap to worse children than they would take one by one; Liu et al. 2020 (arXiv:1810.11755)
+  let a simulation under way count as a visit alone, which is `virtual_loss=0`.
+- Equal states are merged (transpositions): visits live on edges, the thought that was there first
+  gets a second parent in the graph, and no merge may close a cycle.
+- Steps beyond `depth` are written at once, to the end of the solution.
+
+At the end each visited thought has two scores: `visits`, the part of all simulations that passed
+it, and `mcts`, its value; both lie in [0, 1].
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from cogitate.errors import BudgetExhausted, ConfigError
+from cogitate.graphs.deliberation import Deliberation
+from cogitate.graphs.in_order import in_order
+from cogitate.graphs.once import Once
+from cogitate.graphs.strategies.search_tree import (
+    Child,
+    Edge,
+    Node,
+    SearchTree,
+    priors,
+    state_key,
+)
+from cogitate.graphs.strategy import strategy
+from cogitate.graphs.thought import Relation, Thought, ThoughtKind
+
+__all__ = ["MCTS"]
+
+
+@strategy(
+    "mcts",
+    paper="Kocsis & Szepesvári 2006; Coulom 2006; PUCT: Silver et al. 2017, arXiv:1712.01815",
+    calls="width + simulations * (width + 1) at most, and simulations more with roll-outs",
+    pays="where a verifier can tell early which beginnings are good, and solutions have many steps",
+)
+@dataclass(frozen=True)
+class MCTS:
+    """Grow a tree of steps where it is promising or little known, and return the best solution.
+
+    Args:
+        simulations: How many.
+        width: Steps that a leaf is expanded by.
+        exploration: The c of UCT and PUCT.
+        parallel: Simulations under way at the same moment.
+        policy: How to select.
+        evaluate: What a new step is worth: a `rollout` to the end and its score, or what the
+            `verifier` thinks of the step itself. `auto` rolls out where the verifier is a grader,
+            which can score nothing else.
+        backup: Whether the value of a node is the `mean` or the `max` of what came of it.
+        virtual_loss: The part of its value that a path loses to a simulation under way.
+        depth: Steps after which the rest is written at once.
+        separator: What ends a step.
+        step_tokens: The most tokens of a step; None: what the generator may write at once.
+        merge: Whether equal states become one node.
+        state: What decides whether two partial solutions are equal: a function of the text so far.
+            None: the text itself, whatever its white space.
+        choose: The solution with the best `score`, or the one that most `visits` lead to.
+    """
+
+    simulations: int = 32
+    width: int = 4
+    exploration: float = 1.4
+    parallel: int = 8
+    policy: Literal["uct", "puct"] = "uct"
+    evaluate: Literal["auto", "rollout", "verifier"] = "auto"
+    backup: Literal["mean", "max"] = "mean"
+    virtual_loss: float = 0.1
+    depth: int = 16
+    separator: str = "\n\n"
+    step_tokens: int | None = None
+    merge: bool = True
+    state: Callable[[str], str] | None = None
+    choose: Literal["score", "visits"] = "score"
+
+    def __post_init__(self) -> None:
+        """Refuse values without a meaning."""
+        if min(self.simulations, self.width, self.parallel, self.depth) < 1:
+            raise ConfigError(
+                f"MCTS(simulations={self.simulations}, width={self.width}, "
+                f"parallel={self.parallel}, depth={self.depth}): give at least 1 of each"
+            )
+        if not 0 <= self.exploration < float("inf"):
+            raise ConfigError(f"MCTS(exploration={self.exploration}): give a number of at least 0")
+        if not 0 <= self.virtual_loss <= 1:
+            raise ConfigError(f"MCTS(virtual_loss={self.virtual_loss}): give a number from 0 to 1")
+        if not self.separator:
+            raise ConfigError("MCTS(separator=''): say what ends a step, such as a blank line")
+        if self.step_tokens is not None and self.step_tokens < 1:
+            raise ConfigError(f"MCTS(step_tokens={self.step_tokens}): give at least 1, or None")
+
+    async def __call__(self, d: Deliberation) -> Thought:
+        """Return the best solution found, or the end of the most visited path.
+
+        Raises:
+            ConfigError: The verifier is a grader and evaluate="verifier", or policy="puct" and the
+                generator's engine gives no log-probs.
+        """
+        if self.evaluate == "verifier" and d.team.grader is not None:
+            raise ConfigError(
+                "evaluate='verifier' scores steps, and a grader scores finished solutions only: "
+                "give evaluate='rollout', or the team another verifier"
+            )
+        search = _Search(d, self)
+        try:
+            await search.run()
+        except BudgetExhausted:
+            if search.best is None:
+                raise
+            return search.best.solution
+        finally:
+            search.keep_scores()
+        if self.choose == "score" and search.best is not None:
+            return search.best.solution
+        [solution] = await d.finish(search.tree.most_visited().thought)
+        return solution
+
+
+class _Found(NamedTuple):
+    """A finished solution, and what the verifier says of it."""
+
+    solution: Thought
+    score: float
+
+
+class _Growth:
+    """What is found out about one leaf, and the simulations that share it."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        """Simulations that selected the leaf before it had children."""
+        self.expansion: Once[list[Child]] = Once()
+        self.evaluations: dict[int, Once[float]] = defaultdict(Once)
+        """By the child's number; of a finished leaf its own is 0."""
+        self.edges: list[Edge] = []
+        """Those of the children, once the first of the simulations was settled."""
+
+
+class _Simulation(NamedTuple):
+    """What one simulation came to."""
+
+    path: list[Edge]
+    leaf: Node
+    value: float
+    growth: _Growth | None = None
+    """None: the leaf was known to have no way on."""
+    turn: int = 0
+    children: Sequence[Child] = ()
+    found: _Found | None = None
+
+
+class _Search:
+    """One search for one problem."""
+
+    def __init__(self, d: Deliberation, options: MCTS) -> None:
+        self.d = d
+        self.options = options
+        self.tree = SearchTree(
+            Node(d.problem, 0),
+            exploration=options.exploration,
+            policy=options.policy,
+            backup=options.backup,
+            virtual_loss=options.virtual_loss,
+        )
+        self.best: _Found | None = None
+        self._rolls_out = options.evaluate == "rollout" or (
+            options.evaluate == "auto" and d.team.grader is not None
+        )
+        self._growing: dict[Node, _Growth] = {}
+        self._done = 0
+
+    async def run(self) -> None:
+        root = self.tree.root
+        self._grow(root, await self._expand(root))
+        await in_order(self.options.simulations, self.options.parallel, self._begin, self._settle)
+
+    def _begin(self, _: int) -> Coroutine[None, None, _Simulation] | None:
+        if self.tree.root.exhausted:
+            return None
+        path, leaf = self.tree.select()
+        if leaf.value is not None:
+            return _visit(path, leaf, leaf.value)
+        growth = self._growing.get(leaf)
+        if growth is None:
+            growth = self._growing[leaf] = _Growth()
+        growth.turns += 1
+        return self._simulate(path, leaf, growth, growth.turns - 1)
+
+    async def _simulate(
+        self, path: list[Edge], leaf: Node, growth: _Growth, turn: int
+    ) -> _Simulation:
+        if leaf.finished:
+            score = await growth.evaluations[0].do(lambda: self.d.verify(leaf.thought))
+            return _Simulation(path, leaf, score, growth, found=_Found(leaf.thought, score))
+        children = await growth.expansion.do(lambda: self._expand(leaf))
+        if not children:
+            return _Simulation(path, leaf, 0.0, growth)
+        again, number = divmod(turn, len(children))
+        child = children[number].thought
+        finished = child.kind is ThoughtKind.SOLUTION
+        if self._rolls_out and not finished:
+            [solution] = await self.d.finish(child, first=again)
+            score = await self.d.verify(solution)
+        else:
+            solution = child
+            score = await growth.evaluations[number].do(lambda: self.d.verify(child))
+        found = _Found(solution, score) if self._rolls_out or finished else None
+        return _Simulation(path, leaf, score, growth, turn, children, found)
+
+    async def _expand(self, leaf: Node) -> list[Child]:
+        options, d = self.options, self.d
+        if leaf.depth < options.depth:
+            stop = (options.separator,)
+            thoughts = await d.steps(
+                options.width, leaf.thought, stop=stop, max_tokens=options.step_tokens
+            )
+        else:  # roll-outs from here took lower numbers
+            thoughts = await d.finish(leaf.thought, options.width, first=options.parallel)
+        begun = d.graph.text(leaf.thought) if leaf.depth else ""
+        distinct: dict[bytes, Thought] = {}
+        for thought in thoughts:
+            if thought.text.strip():
+                distinct.setdefault(self._key(begun, thought), thought)
+        if options.policy == "uct":
+            return [Child(thought, key, 0.0) for key, thought in distinct.items()]
+        weights = priors([_logprob(thought) for thought in distinct.values()])
+        children = [
+            Child(thought, key, prior)
+            for (key, thought), prior in zip(distinct.items(), weights, strict=True)
+        ]
+        return sorted(children, key=lambda child: -child.prior)
+
+    def _key(self, begun: str, thought: Thought) -> bytes:
+        if not self.options.merge:
+            return thought.id.encode()
+        text = thought.text if thought.kind is ThoughtKind.SOLUTION else begun + thought.text
+        state = self.options.state
+        return state_key(thought.kind, " ".join(text.split()) if state is None else state(text))
+
+    def _settle(self, _: int, done: _Simulation) -> None:
+        path, leaf, value, growth, turn, children, found = done
+        self._done += 1
+        if growth is not None:
+            if leaf.edges is None and not leaf.finished:
+                self._share(leaf, growth, self._grow(leaf, children))
+            self._growing.pop(leaf, None)
+            if growth.edges:
+                path.append(growth.edges[turn % len(growth.edges)])
+            end = path[-1].child if path else leaf
+            if end.finished:
+                value = self.tree.finish(end, value)
+                self._growing.pop(end, None)
+        if found is not None and found.solution.text and _rank(found) > _rank(self.best):
+            self.best = found
+        self.tree.back_up(path, value)
+
+    def _share(self, leaf: Node, growth: _Growth, edges: list[Edge]) -> None:
+        """Count those that wait for the same steps as under way on the way that each will take."""
+        growth.edges = edges
+        for turn in range(growth.turns if edges else 0):
+            number = turn % len(edges)
+            edges[number].started += 1
+            child = edges[number].child
+            if turn and child.finished and child not in self._growing:
+                self._growing[child] = _Growth()
+                self._growing[child].evaluations[0] = growth.evaluations[number]
+
+    def _grow(self, leaf: Node, children: Sequence[Child]) -> list[Edge]:
+        graph, edges = self.d.graph, self.tree.grow(leaf, children)
+        for edge in edges:
+            if not graph.has_edge(leaf.thought.id, edge.child.thought.id):
+                graph.add_edge(
+                    leaf.thought.id, edge.child.thought.id, relation=Relation.CONTINUES.value
+                )
+        return edges
+
+    def keep_scores(self) -> None:
+        """Write on each visited thought its part of the simulations, then its value."""
+        for node, (visits, value) in self.tree.values().items():
+            self.d.graph.score(node.thought, "visits", visits / self._done)
+            self.d.graph.score(node.thought, "mcts", value)
+
+
+async def _visit(path: list[Edge], leaf: Node, value: float) -> _Simulation:
+    return _Simulation(path, leaf, value)
+
+
+def _rank(found: _Found | None) -> tuple[float, bool]:
+    return (-1.0, False) if found is None else (found.score, found.solution.answer is not None)
+
+
+def _logprob(thought: Thought) -> float:
+    if thought.logprob is None:
+        raise ConfigError(
+            "policy='puct' needs log-probs: use an engine that gives them (hf/, or openai/ with "
+            "logprobs) or policy='uct'"
+        )
+    return thought.logprob
