@@ -127,6 +127,7 @@ class Thinker:
             lambda request: think(request, seed=seed),
             logprob=lambda request, text: math.log(share(request.position, text)),
             reward=reward,
+            rates="outcome" if judges == "outcome" else "process",
         )
         self._counts = counts
         self._failing = failing

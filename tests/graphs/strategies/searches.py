@@ -78,9 +78,10 @@ def _value(hint: object, chance: random.Random) -> object:
 
 
 def team(*engines: Engine, max_tokens: int = 60, verifier: VerifyFunction | None = None) -> cg.Team:
-    """A team with a generator on each engine, and the other roles on the first."""
+    """A team with a generator on each engine, at least two, and the other roles on the first."""
     first = engines[0]
-    generators = [cg.Generator(engine, max_tokens=max_tokens) for engine in engines]
+    minds = engines if len(engines) > 1 else (first, first)
+    generators = [cg.Generator(engine, max_tokens=max_tokens) for engine in minds]
     return cg.Team(
         generators,
         cg.Critic(first, max_tokens=max_tokens),
