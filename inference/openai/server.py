@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -124,7 +125,9 @@ class Server:
                 with session.connections.one() as client:
                     async with (
                         asyncio.timeout(self._timeout),
-                        client.stream("POST", self.address + path, content=body) as response,
+                        client.stream(
+                            "POST", _parsed(self.address + path), content=body
+                        ) as response,
                     ):
                         content = await self._content(response)
             except TimeoutError:
@@ -207,6 +210,12 @@ class Server:
         return EngineUnavailable(
             f"lost {self.address} ({type(error).__name__}: {why}): see whether it still runs"
         )
+
+
+@lru_cache(maxsize=64)
+def _parsed(address: str) -> httpx2.URL:
+    """An address in parts; taking one apart costs a tenth of a call."""
+    return httpx2.URL(address)
 
 
 async def _lifetime(connections: _Connections) -> AsyncGenerator[None]:
