@@ -40,12 +40,13 @@ def extract_answer(text: str) -> str | None:
         >>> extract_answer("So it is \\boxed{\\frac{1}{2}}."), extract_answer("I do not know")
         ('\\frac{1}{2}', None)
     """
-    marked = _marked(text)
+    named = _names_answer(text)
+    marked = _marked(text) if named else None
     if marked is None:
         marked = last_boxed(text)
-    if marked is None and (hashes := _last(_HASHES, text)):
+    if marked is None and "####" in text and (hashes := _last(_HASHES, text)):
         marked = hashes[1]
-    if marked is None and (sentence := _last(_SENTENCE, text)):
+    if marked is None and named and (sentence := _last(_SENTENCE, text)):
         marked = _SENTENCE_END.split(sentence[1], maxsplit=1)[0]
     if marked is None:
         return None
@@ -59,7 +60,7 @@ def has_answer_line(text: str) -> bool:
         >>> has_answer_line("Answer: 4"), has_answer_line("\\boxed{4}"), has_answer_line("Answer:")
         (True, False, False)
     """
-    return _marked(text) is not None
+    return _names_answer(text) and _marked(text) is not None
 
 
 def last_boxed(text: str) -> str | None:
@@ -79,6 +80,11 @@ def last_boxed(text: str) -> str | None:
         if depth == 0:
             return text[start : brace.start()]
     return None
+
+
+def _names_answer(text: str) -> bool:
+    """Whether a search for the word can find it: most steps of a solution are without it."""
+    return "answer" in text.casefold()
 
 
 def _marked(text: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from cogitate.graphs.thought import Thought, ThoughtKind
 
-__all__ = ["Child", "Edge", "Node", "SearchTree", "priors", "puct", "state_key", "uct"]
+__all__ = ["Child", "Edge", "Node", "SearchTree", "priors", "state_key"]
 
 Policy = Literal["uct", "puct"]
 Backup = Literal["mean", "max"]
@@ -73,26 +73,6 @@ class Selected(NamedTuple):
     leaf: Node
 
 
-def uct(value: float, visits: int, parent: int, c: float) -> float:
-    """The upper confidence bound of Kocsis & Szepesvári 2006: value + c sqrt(ln parent / visits).
-
-    Example:
-        >>> round(uct(0.5, 4, 10, 1.4), 4)
-        1.5622
-    """
-    return value + c * math.sqrt(math.log(parent) / visits)
-
-
-def puct(value: float, prior: float, visits: int, parent: int, c: float) -> float:
-    """That of Silver et al. 2017: value + c prior sqrt(parent) / (1 + visits).
-
-    Example:
-        >>> round(puct(0.5, 0.25, 4, 16, 2.0), 4)
-        0.9
-    """
-    return value + c * prior * math.sqrt(parent) / (1 + visits)
-
-
 def priors(logprobs: Sequence[float]) -> list[float]:
     """The softmax of siblings' mean log-probabilities per token.
 
@@ -122,9 +102,11 @@ class SearchTree:
 
     Args:
         root: The node of the problem, or of where the search begins.
-        exploration: The c of `uct` and `puct`.
-        policy: How a child is selected. `uct` takes those first that nobody tried, in their order;
-            with `puct` what nobody tried has the value 0.
+        exploration: The c of both policies.
+        policy: How a child is selected, by the highest bound; N are simulations that were started.
+            `uct`: value + c sqrt(ln N_parent / N_child), after those that nobody tried, in their
+            order. `puct`: value + c prior sqrt(N_parent) / (1 + N_child), where what nobody tried
+            has the value 0.
         backup: What an edge is worth: the mean or the maximum of the values backed up along it.
         virtual_loss: What a simulation under way loses. 1: all, so that with `backup="mean"` it
             counts as a value of 0; 0: nothing, so that it counts as a visit alone.
@@ -154,7 +136,10 @@ class SearchTree:
 
     def _choose(self, edges: list[Edge]) -> Edge:
         parent = sum([edge.started for edge in edges])
-        c, is_uct, maximum = self.exploration, self.policy == "uct", self.backup == "max"
+        is_uct, maximum = self.policy == "uct", self.backup == "max"
+        log_parent = math.log(parent) if parent else 0.0
+        root_parent = math.sqrt(parent)
+        c = self.exploration
         chosen, highest = edges[0], -1.0
         for edge in edges:
             started, visits = edge.started, edge.visits
@@ -164,9 +149,9 @@ class SearchTree:
             if started != visits:
                 value *= 1 - self.virtual_loss * (started - visits) / started
             if is_uct:
-                bound = uct(value, started, parent, c)
+                bound = value + c * math.sqrt(log_parent / started)
             else:
-                bound = puct(value, edge.prior, started, parent, c)
+                bound = value + c * edge.prior * root_parent / (1 + started)
             if bound > highest:
                 chosen, highest = edge, bound
         return chosen
