@@ -149,10 +149,10 @@ class Deliberation(Inquiry):
         return proposals
 
     async def critique(self, solution: Thought, *, agent: str | None = None) -> Thought:
-        """Say what is wrong with a solution; `accepts` of the reply tells whether it may stay."""
-        return (await self.ask("critique", [solution], work=[self.passage(solution)], agent=agent))[
-            0
-        ]
+        """Say what is wrong with a solution or a step; `accepts` tells whether it may stay."""
+        prompt = "critique_step" if solution.kind is ThoughtKind.STEP else None
+        work = [self.passage(solution)]
+        return (await self.ask("critique", [solution], work=work, agent=agent, prompt=prompt))[0]
 
     async def refine(
         self,

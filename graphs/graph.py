@@ -151,7 +151,7 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
     def whole(self, thought: Thought) -> bool:
         """Whether a thought works on the whole problem, and not on a part that was split off."""
         return all(
-            data["relation"] == Relation.POLISHES
+            data["relation"] in (Relation.POLISHES, Relation.RESTARTS)
             for problem in self._line(thought.about)
             for data in self._pred[problem].values()
         )

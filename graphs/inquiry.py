@@ -5,10 +5,11 @@ engines batch whatever is outstanding. The words that strategies use are in
 `cogitate.graphs.deliberation`.
 """
 
+import copy
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from cogitate.agents import Agent, Brief, Critique, Passage, Rendered, Solution, Team, Verdict
 from cogitate.errors import ConfigError, EngineError
@@ -54,6 +55,7 @@ class Inquiry:
         self.ledger = Ledger(budget)
         self.random = random.Random(f"{seed}:{problem.id}")
         """The strategy's source of chance. Draw in an order that does not depend on time."""
+        self._lessons: tuple[str, ...] = ()
         self._seed = seed
         self._examples = [example for example in examples if example.prompt != problem.prompt]
         self._watch = watch
@@ -61,6 +63,31 @@ class Inquiry:
         self._asked: defaultdict[str, int] = defaultdict(int)
         self._rendered: dict[tuple[str, str, str], Rendered] = {}
         self._sources: dict[Source, Source] = {}
+
+    def about(
+        self, problem: Thought, *, generator: str | None = None, lessons: Sequence[str] = ()
+    ) -> Self:
+        """The same deliberation, about another problem thought of its graph.
+
+        A strategy that is called with it starts there, so several may search side by side. Graph,
+        budget and engines are shared; the source of chance is its own.
+
+        Args:
+            problem: A thought of kind `problem`; one for each search, since ids name a place.
+            generator: The name of the one generator that shall think; all of them by default.
+            lessons: What every prompt of a generator says was learned before.
+        """
+        view = copy.copy(self)
+        view.problem = problem
+        view._lessons = tuple(lessons)
+        view.random = random.Random(f"{self._seed}:{self.task.id}:{problem.id}")
+        if generator is not None:
+            one = self.team.agent(generator)
+            view.team = copy.copy(self.team)
+            view.team.agents = tuple(
+                agent for agent in self.team.agents if agent is one or agent.role != one.role
+            )
+        return view
 
     async def ask(
         self,
@@ -110,7 +137,8 @@ class Inquiry:
         place = _Place(self._position(operation, parents, who.name), operation, spec, who, parents)
         first = self._number(place.position, n) if first is None else first
         problem = self.graph.thought(self.graph.problem_of(parents)).text
-        brief = Brief(problem, tuple(work), tuple(lessons), count)
+        known = (*self._lessons, *lessons) if who.role == "generator" else tuple(lessons)
+        brief = Brief(problem, tuple(work), known, count)
         try:
             rendered = self._render(prompt or operation, brief, place)
             completions = await self._engines[who.name].complete(
