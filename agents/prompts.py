@@ -29,15 +29,21 @@ PROMPTS: Mapping[str, Prompt] = {
         system=_SOLVER,
     ),
     "propose": Template(
-        "Problem:\n{problem}\n\n{work}\n\nWrite {n} different ways to go on from here, each a "
-        "single next step on a line of its own. A step that finishes the problem ends with the "
-        "final answer, in this form: Answer: your answer",
+        "Problem:\n{problem}\n\n{work}\n\n{lessons}Write {n} different ways to go on from here, "
+        "each a single next step on a line of its own. A step that finishes the problem ends with "
+        "the final answer, in this form: Answer: your answer",
         system="You propose next steps, one on each line.",
     ),
     "critique": Template(
         "Problem:\n{problem}\n\n{work}\n\nCheck the last solution step by step. Say what is wrong "
         "and how to mend it. The last line must be `Accept: yes` if the answer is right, or "
         "`Accept: no` if it is not.",
+        system=_CHECKER,
+    ),
+    "critique_step": Template(
+        "Problem:\n{problem}\n\n{work}\n\nThis is only the beginning of a solution. Check it step "
+        "by step. Say what is wrong and how to mend it. The last line must be `Accept: yes` if it "
+        "is right so far, or `Accept: no` if it is not.",
         system=_CHECKER,
     ),
     "value": Template(
@@ -133,6 +139,10 @@ SHOTS: Mapping[str, tuple[Shot, ...]] = {
         Shot(
             _solution(_EGGS, _EGGS_RIGHT), "4 * 6 = 24 is right. 24 - 5 = 19 is right.\nAccept: yes"
         ),
+    ),
+    "critique_step": (
+        Shot(_partial(_SUM, "38 + 47 = 75"), "38 + 47 is 85, not 75.\nAccept: no"),
+        Shot(_partial(_EGGS, "4 boxes hold 4 * 6 = 24 eggs."), "4 * 6 = 24 is right.\nAccept: yes"),
     ),
     "value": (
         Shot(_solution(_SUM, _SUM_WRONG), "Score: 0.0"),
