@@ -1,6 +1,14 @@
 """How they think: thought graphs, deliberations, budgets and strategies."""
 
 from cogitate.graphs.budget import Budget
+from cogitate.graphs.coat_text import (
+    Action,
+    Meta,
+    coat_actions,
+    coat_text,
+    parse_coat,
+    write_coat,
+)
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.gather import gather
 from cogitate.graphs.graph import ThoughtGraph
@@ -14,12 +22,14 @@ from cogitate.graphs.strategies import (
     MCTS,
     BeamSearch,
     BestOfN,
+    ChainOfActionThought,
     ChainOfThought,
     ComputeOptimal,
     ConfidenceSampling,
     Debate,
     Direct,
     GenerateCritiqueRefine,
+    MultiAgentToT,
     MultiModelSearch,
     ParticleFiltering,
     ReAct,
@@ -39,11 +49,13 @@ __all__ = [
     "DVTS",
     "MCTS",
     "OPERATIONS",
+    "Action",
     "Ballot",
     "BeamSearch",
     "BestOfN",
     "Bin",
     "Budget",
+    "ChainOfActionThought",
     "ChainOfThought",
     "ComputeOptimal",
     "ConfidenceSampling",
@@ -54,7 +66,9 @@ __all__ = [
     "GenerateCritiqueRefine",
     "Link",
     "Measured",
+    "Meta",
     "Method",
+    "MultiAgentToT",
     "MultiModelSearch",
     "Operation",
     "ParticleFiltering",
@@ -80,12 +94,16 @@ __all__ = [
     "arun",
     "asolve",
     "best_thought",
+    "coat_actions",
+    "coat_text",
     "gather",
     "in_order",
     "methods",
+    "parse_coat",
     "run",
     "solve",
     "strategy",
     "strategy_named",
     "vote",
+    "write_coat",
 ]

@@ -3,12 +3,14 @@
 from cogitate.graphs.strategies.beam_search import DVTS, BeamSearch
 from cogitate.graphs.strategies.best_of_n import BestOfN
 from cogitate.graphs.strategies.chain_of_thought import ChainOfThought
+from cogitate.graphs.strategies.coat import ChainOfActionThought
 from cogitate.graphs.strategies.compute_optimal import ComputeOptimal
 from cogitate.graphs.strategies.confidence_sampling import ConfidenceSampling
 from cogitate.graphs.strategies.debate import Debate
 from cogitate.graphs.strategies.direct import Direct
 from cogitate.graphs.strategies.generate_critique_refine import GenerateCritiqueRefine
 from cogitate.graphs.strategies.mcts import MCTS
+from cogitate.graphs.strategies.multi_agent_tot import MultiAgentToT
 from cogitate.graphs.strategies.multi_model import MultiModelSearch
 from cogitate.graphs.strategies.particle_filtering import ParticleFiltering
 from cogitate.graphs.strategies.react import ReAct
@@ -25,12 +27,14 @@ __all__ = [
     "MCTS",
     "BeamSearch",
     "BestOfN",
+    "ChainOfActionThought",
     "ChainOfThought",
     "ComputeOptimal",
     "ConfidenceSampling",
     "Debate",
     "Direct",
     "GenerateCritiqueRefine",
+    "MultiAgentToT",
     "MultiModelSearch",
     "ParticleFiltering",
     "ReAct",
