@@ -13,8 +13,8 @@ Four modes:
   arXiv:2001.09977), by the mean over tokens, so that long solutions are not at a disadvantage.
 - `guide`: best-first search. Expand the most confident partial solution by `expand` steps, n
   expansions at most, until a finished solution is at least as confident as all that is open. If
-  none finished, the most confident partial one is written to its end. Steps that say the same
-  after the same beginning are one.
+  none is by then, the most confident partial one is written to its end. The most confident solution
+  is returned. Steps that say the same after the same beginning are one.
 - `reconsider`: while confidence is below `threshold`, the same generator is shown its solution and
   asked to think longer; at most n solutions, the most confident is returned.
 - `hand-over`: while confidence is below `threshold`, the next generator solves the problem
@@ -27,7 +27,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cogitate.agents import Template
+from cogitate.agents import Brief, Passage, Shot, Template
 from cogitate.errors import ConfigError
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.in_order import in_order
@@ -37,15 +37,28 @@ from cogitate.graphs.thought import Relation, Thought, ThoughtKind
 
 __all__ = ["RECONSIDER", "ConfidenceSampling"]
 
+_PENS = "A tray has 7 rows of 5 pens. How many pens are left when 8 of them are sold?"
+_DIFFERENCE = "Calculate 91 - 26 + 14."
 RECONSIDER = Operation(
     "generator",
     ThoughtKind.SOLUTION,
     Relation.REFINES,
     prompt=Template(
-        "Problem:\n{problem}\n\n{work}\n\nThis solution may be wrong. Think again and longer: go "
-        "through the problem in small steps, check each of them, and do not trust the solution "
-        "above. Then give the final answer on the last line, in this form:\nAnswer: your answer",
+        "Problem:\n{problem}\n\n{work}\n\nThis solution may be wrong. Solve the problem again in "
+        "smaller steps and check each of them. Give the final answer on the last line, in this "
+        "form:\nAnswer: your answer",
         system="You solve problems carefully and end with a line that begins with Answer:",
+    ),
+    shots=(
+        Shot(
+            Brief(_PENS, (Passage("solution", "7 + 5 - 8 = 4\nAnswer: 4"),)),
+            "7 rows of 5 pens are 7 * 5 = 35 pens. Check: 35 / 5 = 7.\n"
+            "35 - 8 = 27 pens are left. Check: 27 + 8 = 35.\nAnswer: 27",
+        ),
+        Shot(
+            Brief(_DIFFERENCE, (Passage("solution", "91 - 26 = 75, 75 + 14 = 89\nAnswer: 89"),)),
+            "91 - 26 = 65. Check: 65 + 26 = 91.\n65 + 14 = 79. Check: 79 - 14 = 65.\nAnswer: 79",
+        ),
     ),
 )
 """How a generator is asked to think longer about its own solution."""
@@ -149,13 +162,13 @@ def confidence(d: Deliberation, thought: Thought) -> float:
         steps = [*d.graph.path(d.graph.parents(thought)[0]), thought]
     logprobs: list[float] = []
     for step in steps:
-        if step.tokens is None or step.tokens.logprobs is None:
+        if step.logprobs is None:
             model = step.source.model if step.source else step.agent
             raise ConfigError(
                 f"confidence-sampling needs the log-probabilities of tokens, and {model} tells "
                 "none: use an engine that does (hf/, vllm/, openai/ where the server has logprobs)"
             )
-        logprobs += step.tokens.logprobs
+        logprobs += step.logprobs
     mean = math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0
     d.graph.score(thought, "confidence", mean)
     return mean
@@ -181,8 +194,8 @@ class _BestFirst:
         while self.expanded < self.settings.n and self._next() is not None:
             left = self.settings.n - self.expanded
             await in_order(left, self.settings.parallel, self._begin, self._settle)
-        if not self.finished and self.open:
-            self.finished = await self.d.finish(_surest(self.d, self.open))
+        if (last := self._next()) is not None:
+            self.finished += await self.d.finish(last)
         return _surest(self.d, self.finished) if self.finished else None
 
     def _next(self) -> Thought | None:

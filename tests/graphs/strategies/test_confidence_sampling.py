@@ -101,6 +101,13 @@ def test_after_n_expansions_the_surest_partial_solution_is_written_to_its_end() 
     assert model.asked == [("step", "", 2), ("step", "a", 2), ("finish", "b", 1)]
 
 
+def test_a_doubtful_solution_does_not_spare_the_surest_partial_one_its_end() -> None:
+    model = Planted({"": [step("a", -0.2), said("1", -0.9)], "a\n\n": [said("2", -0.3)]})
+    result = think(ConfidenceSampling(mode="guide", n=1, expand=2), model, {})
+    assert result.answer == "2"
+    assert model.asked == [("step", "", 2), ("finish", "a", 1)]
+
+
 def test_expansions_under_way_together_give_one_graph_whatever_comes_first() -> None:
     def graph(parallel: int, seed: int) -> str:
         chance = random.Random(seed)
