@@ -199,15 +199,35 @@ class Refiner(Agent):
 
 @dataclass(frozen=True, kw_only=True)
 class Verifier(Agent):
-    """A model that scores a solution.
+    """A model that scores solutions and steps: a judge that is asked, or a reward model.
+
+    A reward model (`hf/` of an architecture for sequence or token classification) rates: a process
+    model each step, an outcome model the reply as far as it goes. Of a finished solution the steps
+    are those it was written in, and the rest of its text is split at `separator`.
 
     Args:
-        method: `logprob` compares the probabilities of yes and no as the model's reply; `text`
-            reads a line `Score: 0.7`; `auto` is the first where the engine can score text.
+        method: `reward` has a reward model rate; `logprob` compares the probabilities of yes and no
+            as the model's reply; `text` reads a line `Score: 0.7`; `auto` is the first of these
+            that the engine can do.
+        reduce: What a process model says of a finished solution: the score of its last step, the
+            lowest one, or the product or the mean of all.
+        separator: What ends a step of a finished solution.
     """
 
     role: str = "verifier"
-    method: Literal["auto", "logprob", "text"] = "auto"
+    method: Literal["auto", "reward", "logprob", "text"] = "auto"
+    reduce: Literal["last", "min", "product", "mean"] = "last"
+    separator: str = "\n\n"
+
+    def __post_init__(self) -> None:
+        """Fail on a way of scoring that there is none of."""
+        super().__post_init__()
+        if self.method not in ("auto", "reward", "logprob", "text"):
+            raise ConfigError(f"method={self.method!r}: give auto, reward, logprob or text")
+        if self.reduce not in ("last", "min", "product", "mean"):
+            raise ConfigError(f"reduce={self.reduce!r}: give last, min, product or mean")
+        if not self.separator:
+            raise ConfigError("separator='': give the text that ends a step, such as a blank line")
 
 
 _SOLVING = frozenset({"direct", "generate", "step"})

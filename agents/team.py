@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from cogitate.agents.agent import Agent, Critic, Generator, Refiner, Verifier
 from cogitate.errors import ConfigError
 from cogitate.inference import Engine
 from cogitate.tasks import Grader, Problem
 
-__all__ = ["Team", "VerifyFunction"]
+__all__ = ["AnyVerifier", "Team", "VerifyFunction"]
 
 VerifyFunction = Callable[[Problem, str], float | Awaitable[float]]
 """A verifier of one's own: problem and solution text in, a score in [0, 1] out.
@@ -18,6 +18,9 @@ VerifyFunction = Callable[[Problem, str], float | Awaitable[float]]
 Where it raises, the thought keeps the error and no score. A plain function holds up every search
 while it runs: make it async where it takes long.
 """
+
+AnyVerifier = Verifier | Grader | VerifyFunction
+"""A model, a programmatic grader, or a function of one's own."""
 
 A = TypeVar("A", bound=Agent)
 
@@ -27,12 +30,14 @@ class Team:
 
     Args:
         generator, critic, refiner: One agent, or a list of agents.
-        verifier: An agent, a list, a programmatic grader, or a function. A grader reads the
+        verifier: A `Verifier`, a programmatic grader, a function, or a list of any of them: all
+            score, and what counts is the mean (see `Deliberation.verify`). A grader reads the
             reference answer: it makes results an oracle's, and they are labelled so.
         others: Agents of roles beyond the four.
 
     Raises:
-        ConfigError: Two agents have one name, or the team is empty.
+        ConfigError: Two agents or two verifying functions have one name, there are several
+            graders, or the team is empty.
 
     Example:
         >>> from cogitate.inference import Scripted
@@ -45,31 +50,21 @@ class Team:
         self,
         generator: Generator | Sequence[Generator] = (),
         critic: Critic | Sequence[Critic] = (),
-        verifier: Verifier | Sequence[Verifier] | Grader | VerifyFunction | None = None,
+        verifier: AnyVerifier | Sequence[AnyVerifier] | None = None,
         refiner: Refiner | Sequence[Refiner] = (),
         *,
         others: Sequence[Agent] = (),
     ) -> None:
-        self.grader: Grader | None = None
+        self.verifiers = _verifiers(verifier)
+        """All who verify, in order."""
+        self.grader = next((v for v in self.verifiers if _is_grader(v)), None)
         """The programmatic verifier, where there is one."""
-        self.function: VerifyFunction | None = None
-        """The verifying function, where there is one."""
-        verifiers: Sequence[Verifier] = ()
-        if isinstance(verifier, Verifier | Sequence):
-            verifiers = _several(verifier)
-        elif isinstance(verifier, Grader):
-            self.grader = verifier
-        elif verifier is not None:
-            if not callable(verifier):
-                raise ConfigError(
-                    f"verifier={verifier!r}: give a Verifier, a grader such as "
-                    "cogitate.tasks.MathGrader(), or a function"
-                )
-            self.function = verifier
+        self.function = next((v for v in self.verifiers if _is_function(v)), None)
+        """The verifying function, where there is one; the first of several."""
         self.agents: tuple[Agent, ...] = (
             *_several(generator),
             *_several(critic),
-            *verifiers,
+            *(one for one in self.verifiers if isinstance(one, Agent)),
             *_several(refiner),
             *others,
         )
@@ -84,7 +79,7 @@ class Team:
         cls,
         model: str | Engine,
         *,
-        verifier: Verifier | Grader | VerifyFunction | None = None,
+        verifier: AnyVerifier | Sequence[AnyVerifier] | None = None,
         base_url: str | None = None,
         adapter: str | None = None,
         temperature: float = 0.7,
@@ -96,7 +91,7 @@ class Team:
 
         Args:
             model: A name `provider/model`, or an engine.
-            verifier: Another verifier than the model itself.
+            verifier: Other verifiers than the model itself.
             base_url: Of an OpenAI-compatible server.
             adapter: A PEFT adapter folder that the model wears in every role.
             temperature: How the roles sample, with `top_p` and `max_tokens`.
@@ -163,6 +158,39 @@ class Team:
 
     def __repr__(self) -> str:
         return f"Team({', '.join(agent.name for agent in self.agents)})"
+
+
+def _verifiers(given: AnyVerifier | Sequence[AnyVerifier] | None) -> tuple[AnyVerifier, ...]:
+    """Those who verify, in order; models without a name are numbered where there are several."""
+    if given is None:
+        return ()
+    several = tuple(given) if isinstance(given, Sequence) else (given,)
+    for one in several:
+        if not isinstance(one, Agent) and not _is_grader(one) and not _is_function(one):
+            raise ConfigError(
+                f"verifier={given!r} holds what is no agent: give a Verifier, a grader such as "
+                "cogitate.tasks.MathGrader(), a function, or a list of them"
+            )
+    if sum(map(_is_grader, several)) > 1:
+        raise ConfigError("several graders verify: give the one that knows what is right")
+    names = Counter(function_name(one) for one in several if _is_function(one))
+    if repeated := [name for name, count in names.items() if count > 1]:
+        raise ConfigError(f"several verifying functions are named {repeated[0]!r}: rename one")
+    models = iter(_several([one for one in several if isinstance(one, Verifier)]))
+    return tuple(next(models) if isinstance(one, Verifier) else one for one in several)
+
+
+def _is_grader(verifier: AnyVerifier) -> TypeGuard[Grader]:
+    return not isinstance(verifier, Agent) and isinstance(verifier, Grader)
+
+
+def _is_function(verifier: AnyVerifier) -> TypeGuard[VerifyFunction]:
+    return not isinstance(verifier, Agent | Grader) and callable(verifier)
+
+
+def function_name(function: VerifyFunction) -> str:
+    """The name of a verifying function, or of its type: callable objects have none."""
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _several(agents: A | Sequence[A]) -> Sequence[A]:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from cogitate.agents import Agent, Passage, Verifier, parse_choice, parse_proposals
+from cogitate.agents import Agent, Passage, parse_choice, parse_proposals
 from cogitate.graphs.inquiry import Inquiry
 from cogitate.graphs.thought import Thought, ThoughtKind
-from cogitate.graphs.verify import by_function, by_grader, by_logprob, keep_score
+from cogitate.graphs.verify import Panel, shown
 from cogitate.graphs.vote import Ballot, vote
 from cogitate.inference import Prefix, Sampling
 
@@ -24,6 +24,8 @@ _ANSWER_INLINE = re.compile(r"\banswer[ \t]{0,4}:", re.IGNORECASE)
 
 class Deliberation(Inquiry):
     """One problem being thought about: what the agents of a team can do, as methods."""
+
+    _panel: Panel | None = None
 
     async def generate(
         self,
@@ -115,13 +117,14 @@ class Deliberation(Inquiry):
         path = self.graph.path(parent)
         if not path:
             return None
+        text = "".join([step.text for step in path])
         model = self._engines[who.name].info.model
         ids: list[int] = []
         for step in path:
             if step.tokens is None or step.source is None or step.source.model != model:
-                return Prefix(self.graph.text(parent))
+                return Prefix(text)
             ids += step.tokens.token_ids
-        return Prefix(self.graph.text(parent), tuple(ids))
+        return Prefix(text, tuple(ids))
 
     async def propose(
         self, n: int, parent: Thought | None = None, *, agent: str | None = None
@@ -197,51 +200,32 @@ class Deliberation(Inquiry):
         return choice - 1 if choice is not None and 1 <= choice <= len(thoughts) else None
 
     async def verify(self, thought: Thought, *, samples: int = 1) -> float:
-        """Score a solution or a step by the team's verifier; the score is kept on the thought.
+        """Score a solution or a step by the team's verifiers; scores are kept on the thought.
 
-        A step is scored together with all that leads to it.
+        A step is scored together with all that leads to it. Several verifiers are asked at once,
+        and the score is the mean of theirs; a grader among them has no say about steps.
 
         Args:
             thought: A solution or a step.
             samples: How many verdicts of a model that writes them are averaged.
 
         Returns:
-            A score in [0, 1]; 0 for a thought without text, and where the verifier gave no score
-            or failed, which is not kept as one.
+            A score in [0, 1]; 0 for a thought without text, and where no verifier gave a score.
 
         Raises:
-            ConfigError: The verifier is a grader, which cannot score a step.
+            ConfigError: The team has no verifier, or one that cannot do what it shall; or it is a
+                grader alone, which cannot score a step.
+            DataError: A verifier gave a score outside of [0, 1].
         """
         if not thought.text:
             return 0.0
-        if self.team.grader is not None:
-            return await by_grader(self.team.grader, self.graph, thought)
-        if self.team.function is not None:
-            return await by_function(self.team.function, self.graph, thought)
-        agent = self.team.agent("verifier")
-        engine = self._engines[agent.name]
-        method = agent.method if isinstance(agent, Verifier) else "text"
-        if method == "logprob" or (method == "auto" and engine.info.scores):
-            return await by_logprob(agent, engine, self.graph, thought)
-        if "judge" in thought.scores:
-            return thought.scores["judge"]
-        verdicts = await self.ask(
-            "value",
-            [thought],
-            n=samples,
-            work=[self.passage(thought)],
-            agent=agent.name,
-            prompt="value_step" if thought.kind is ThoughtKind.STEP else "value",
-        )
-        given = [verdict.scores["judge"] for verdict in verdicts if "judge" in verdict.scores]
-        if not given:
-            return 0.0
-        return keep_score(self.graph, thought, "judge", sum(given) / len(given))
+        if self._panel is None:
+            self._panel = Panel(self, self._engines)
+        return await self._panel.score(thought, samples)
 
     def passage(self, thought: Thought) -> Passage:
         """A solution, or a step with all that leads to it, as another agent is shown it."""
-        partial = thought.kind is ThoughtKind.STEP
-        return Passage("partial solution" if partial else "solution", self.graph.text(thought))
+        return shown(self.graph, thought)
 
     async def vote(
         self, thoughts: Sequence[Thought], *, weights: Sequence[float] | None = None

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from cogitate.agents import Verifier
 from cogitate.config import Configuration, TeamConfig
 from cogitate.errors import ConfigError
 from cogitate.graphs import Budget
@@ -83,6 +84,14 @@ def test_a_grader_may_verify() -> None:
     assert team.oracle
 
 
+def test_a_reward_model_may_verify_beside_a_grader() -> None:
+    prm = {"model": "hf/some-prm", "method": "reward", "reduce": "min"}
+    team = TeamConfig.model_validate({"verifier": [prm, "grader:numeric"]}).team()
+    first, second = team.verifiers
+    assert isinstance(first, Verifier) and (first.method, first.reduce) == ("reward", "min")
+    assert second is team.grader and team.oracle
+
+
 def test_an_adapter_belongs_to_the_teams_own_model() -> None:
     team = TeamConfig.model_validate({"adapter": "runs/a", "critic": "hf/other"}).team()
     assert (team.generator.adapter, team.critic.adapter) == ("runs/a", None)
@@ -128,8 +137,9 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, name: str, text: str,
     ("team", "says"),
     [
         ({"verifier": "grader:nope"}, "no grader has the kind 'nope'"),
-        ({"verifier": ["grader", "hf/x"]}, "a grader is the only verifier"),
+        ({"verifier": ["grader", "grader:math"]}, "several graders"),
         ({"critic": {"method": "text"}}, "critic has no method"),
+        ({"generator": {"reduce": "min"}}, "generator has no reduce"),
         ({"base_url": "http://127.0.0.1:9/v1"}, "name a model of that server"),
         ({"temperature": -1}, "temperature"),
     ],

@@ -13,10 +13,10 @@
     [budget]
     tokens = 4000
 
-A role is a model's name, a table, or a list of tables; the verifier may also be `grader:KIND`, or
-`grader` for the grader of each problem's own kind. An agent takes what it does not state from
-`[team]`: `adapter` only where it runs on the team's own model, `base_url` only for `openai/`.
-Left out: prompts, parsers and functions, which are code.
+A role is a model's name, a table, or a list of tables; a verifier may also be `grader:KIND`, or
+`grader` for the grader of each problem's own kind, and of several verifiers the mean counts. An
+agent takes what it does not state from `[team]`: `adapter` only where it runs on the team's own
+model, `base_url` only for `openai/`. Left out: prompts, parsers and functions, which are code.
 """
 
 import tomllib
@@ -29,6 +29,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError
 
 from cogitate.agents import Agent, Critic, Generator, Refiner, Team, Verifier
+from cogitate.agents.team import AnyVerifier
 from cogitate.errors import ConfigError
 from cogitate.graphs import Budget
 from cogitate.tasks import (
@@ -78,8 +79,10 @@ class AgentConfig(_Section):
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     examples: int | None = None
-    method: Literal["auto", "logprob", "text"] | None = None
+    method: Literal["auto", "reward", "logprob", "text"] | None = None
     """How a verifier scores; of no other role."""
+    reduce: Literal["last", "min", "product", "mean"] | None = None
+    """How the steps of a verifier's reward model become one score; of no other role."""
 
 
 def _several(given: object) -> object:
@@ -123,7 +126,7 @@ class TeamConfig(_Section):
         return Team(
             self._agents(Generator, self.generator),
             self._agents(Critic, self.critic),
-            self._grader() or self._agents(Verifier, self.verifier),
+            self._verifiers(),
             self._agents(Refiner, self.refiner),
         )
 
@@ -131,16 +134,11 @@ class TeamConfig(_Section):
         agents: tuple[AgentConfig, ...] = getattr(self, role)  # one of ROLES
         return agents
 
-    def _grader(self) -> Grader | None:
-        graders = [agent.model or "" for agent in self.verifier if is_grader(agent)]
-        if not graders:
-            return None
-        if len(self.verifier) > 1:
-            raise ConfigError("a grader is the only verifier of a team: leave out the others")
-        kind = graders[0].partition(":")[2] or "auto"
-        if kind not in _GRADERS:
-            raise ConfigError(f"no grader has the kind {kind!r}: {_choices(kind, list(_GRADERS))}")
-        return _GRADERS[kind]()
+    def _verifiers(self) -> list[AnyVerifier]:
+        return [
+            _grader(agent) if is_grader(agent) else self._agent(Verifier, agent)
+            for agent in self.verifier
+        ]
 
     def _agents(self, role: type[A], configs: tuple[AgentConfig, ...]) -> list[A]:
         return [self._agent(role, config) for config in configs]
@@ -162,16 +160,26 @@ class TeamConfig(_Section):
             stop=config.stop,
             examples=self.examples if config.examples is None else config.examples,
         )
-        if config.method is None:
+        if config.method is None and config.reduce is None:
             return made
         if not isinstance(made, Verifier):
-            raise ConfigError(f"{made.role} has no method: only a verifier scores by one")
-        return replace(made, method=config.method)
+            stated = "method" if config.method else "reduce"
+            raise ConfigError(f"{made.role} has no {stated}: only a verifier scores by one")
+        return replace(
+            made, method=config.method or made.method, reduce=config.reduce or made.reduce
+        )
 
 
 def is_grader(agent: AgentConfig) -> bool:
     """Whether a verifier is programmatic."""
     return (agent.model or "").partition(":")[0] == "grader"
+
+
+def _grader(agent: AgentConfig) -> Grader:
+    kind = (agent.model or "").partition(":")[2] or "auto"
+    if kind not in _GRADERS:
+        raise ConfigError(f"no grader has the kind {kind!r}: {_choices(kind, list(_GRADERS))}")
+    return _GRADERS[kind]()
 
 
 class BudgetConfig(_Section):

@@ -115,7 +115,9 @@ def settings_of(team: Team, engines: Engines, *, budget: Budget, seed: int) -> s
             "adapter": _weights(agent.adapter),
             "sampling": repr(agent.sampling),
             "examples": agent.examples,
-            "method": agent.method if isinstance(agent, Verifier) else None,
+            "method": (agent.method, agent.reduce, agent.separator)
+            if isinstance(agent, Verifier)
+            else None,
         }
         for agent in team.agents
     ]
