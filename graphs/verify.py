@@ -27,7 +27,7 @@ from cogitate.errors import CogitateError, ConfigError, DataError, EngineError, 
 from cogitate.graphs.gather import gather
 from cogitate.graphs.graph import ThoughtGraph
 from cogitate.graphs.inquiry import Inquiry
-from cogitate.graphs.steps import chain_of
+from cogitate.graphs.chain import chain_of
 from cogitate.graphs.thought import Thought, ThoughtKind, position_of
 from cogitate.inference import Engine, EngineInfo, Message, Request
 from cogitate.tasks import Grader
