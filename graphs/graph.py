@@ -164,6 +164,10 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
             problem = self._node[problem].about
         return line
 
+    def volume(self, thought: Thought) -> int:
+        """How many thoughts have a path to this one (Besta et al. 2024, arXiv:2308.09687)."""
+        return len(nx.ancestors(self, thought.id))
+
     def text(self, thought: Thought) -> str:
         """What a thought says: of a step, all steps up to it."""
         if thought.kind is not ThoughtKind.STEP:

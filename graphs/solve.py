@@ -161,9 +161,9 @@ def open_engines(team: Team, engines: Engines) -> Mapping[str, Engine]:
 def best_thought(graph: ThoughtGraph) -> Thought | None:
     """The best solution so far: by score, acceptance, having an answer, and the thinking behind it.
 
-    Solutions of a part of the problem do not count. One without a score counts as 0.5 where a verifier scored others. The thinking behind it
-    is the longest way from the problem; of equal ones the last is taken in the graph's own order,
-    so nothing depends on which thought came first.
+    Solutions of a part of the problem do not count. One without a score counts as 0.5 where a
+    verifier scored others. The thinking behind it is the longest way from the problem; of equal
+    ones the last is taken in the graph's own order, so nothing depends on which thought came first.
     """
     accepted = {
         parent.id

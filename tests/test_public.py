@@ -25,6 +25,7 @@ PUBLIC = [
     "GenerateCritiqueRefine",
     "Generator",
     "GraderError",
+    "GraphOfThoughts",
     "MultiAgentToT",
     "MultiModelSearch",
     "ParticleFiltering",

@@ -9,6 +9,7 @@ from cogitate.graphs.strategies.confidence_sampling import ConfidenceSampling
 from cogitate.graphs.strategies.debate import Debate
 from cogitate.graphs.strategies.direct import Direct
 from cogitate.graphs.strategies.generate_critique_refine import GenerateCritiqueRefine
+from cogitate.graphs.strategies.graph_of_thoughts import GraphOfThoughts
 from cogitate.graphs.strategies.mcts import MCTS
 from cogitate.graphs.strategies.multi_agent_tot import MultiAgentToT
 from cogitate.graphs.strategies.multi_model import MultiModelSearch
@@ -34,6 +35,7 @@ __all__ = [
     "Debate",
     "Direct",
     "GenerateCritiqueRefine",
+    "GraphOfThoughts",
     "MultiAgentToT",
     "MultiModelSearch",
     "ParticleFiltering",
