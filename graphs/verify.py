@@ -24,10 +24,10 @@ from typing import NamedTuple
 from cogitate.agents import Agent, Brief, Passage, Verifier
 from cogitate.agents.team import AnyVerifier, VerifyFunction, function_name
 from cogitate.errors import CogitateError, ConfigError, DataError, EngineError, GraderError
+from cogitate.graphs.chain import chain_of
 from cogitate.graphs.gather import gather
 from cogitate.graphs.graph import ThoughtGraph
 from cogitate.graphs.inquiry import Inquiry
-from cogitate.graphs.chain import chain_of
 from cogitate.graphs.thought import Thought, ThoughtKind, position_of
 from cogitate.inference import Engine, EngineInfo, Message, Request
 from cogitate.tasks import Grader

@@ -13,7 +13,7 @@
 
 Every layer is an engine around an engine. The lower two belong to the engine and are shared by all
 who use it: `layered` composes them. Usage counts what was asked for: one prompt for each ask and
-one call for each sampled completion, however the layers merged or repeated them.
+one call for each sampled completion or rated reply, however the layers merged or repeated them.
 """
 
 from cogitate.inference.coalesce import Coalesce

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +13,8 @@ import pytest
 import torch
 from transformers import (
     AutoTokenizer,
+    BertConfig,
+    BertForTokenClassification,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
@@ -19,8 +22,10 @@ from transformers import (
     PreTrainedModel,
 )
 
+import cogitate as cg
 from cogitate.errors import ConfigError, EngineError, EngineRefused, PromptTooLong
-from cogitate.inference import HF, Message, Rating, Request, open_engine
+from cogitate.graphs import ThoughtKind
+from cogitate.inference import HF, Message, Rating, Request, Scripted, open_engine
 from cogitate.inference.hf.reward import Reading, RewardModel
 
 T = TypeVar("T")
@@ -134,6 +139,33 @@ def test_an_outcome_model_rates_the_whole_conversation(make: Maker, labels: int,
     assert len({round(scores[0], 4) for scores in found}) == 3
 
 
+def test_padding_changes_nothing_for_a_model_that_looks_both_ways(
+    process: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "both-ways"
+    shutil.copytree(process, folder)
+    config = BertConfig(
+        vocab_size=300,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        initializer_range=0.3,
+    )
+    config.num_labels = 2
+    torch.manual_seed(0)
+    BertForTokenClassification(config).save_pretrained(folder)
+    short, long = ("a.\n\n", "b"), ("a.\n\n", "b" * 90)
+
+    async def together(engine: HF) -> list[Rating]:
+        return await asyncio.gather(*(engine.rate(ask(), steps) for steps in (short, long)))
+
+    found = use(HF(folder), together)
+    for steps, rating in zip((short, long), found, strict=True):
+        assert rating.scores == pytest.approx(rate(HF(folder), steps).scores, abs=1e-5)
+    assert abs(found[0].scores[0] - found[1].scores[0]) > 1e-3
+
+
 def test_what_follows_a_step_changes_nothing_of_its_score(process: Path) -> None:
     other = (STEPS[0], "That is forty-three, as everybody can see.\n\n", STEPS[2])
     first, second = rate(HF(process)).scores, rate(HF(process), other).scores
@@ -181,7 +213,11 @@ def test_all_that_wait_at_one_moment_are_one_padded_batch(
 
     async def together(engine: HF) -> list[Rating]:
         await engine.rate(ask(), STEPS)
-        return await asyncio.gather(*(engine.rate(ask(), steps) for steps in branches))
+        return await asyncio.gather(*(slowly(engine, steps) for steps in branches))
+
+    async def slowly(engine: HF, steps: tuple[str, ...]) -> Rating:
+        time.sleep(0.005)  # the thread could run, and must not begin before all have asked
+        return await engine.rate(ask(), steps)
 
     found = use(HF(process), together)
     assert batches == [1, 8]
@@ -349,3 +385,27 @@ def test_it_rates_in_one_event_loop_after_another_until_it_is_closed(process: Pa
     asyncio.run(engine.close())
     with pytest.raises(EngineRefused, match="closed"):
         asyncio.run(engine.rate(ask(), STEPS))
+
+
+def test_a_team_that_searches_by_steps_is_told_what_the_model_says(process: Path) -> None:
+    async def branch(d: cg.Deliberation) -> cg.Thought:
+        branches = await d.steps(3)
+        await cg.graphs.gather(d.verify(step) for step in branches)
+        [further] = await d.steps(1, branches[1])
+        assert await d.verify(further) == further.scores["prm"]
+        return further
+
+    def reply(request: Request) -> str:
+        return STEPS[1] if request.prefix else f"Way {request.sample}.\n\n"
+
+    team = cg.Team(
+        cg.Generator(Scripted(reply)), verifier=cg.Verifier(f"hf/{process}", method="reward")
+    )
+    result = cg.solve("What is 6 * 7?", team, branch)
+    assert not result.errors
+    steps = list(result.graph.thoughts(ThoughtKind.STEP))
+    paths = [[step.text for step in result.graph.path(step)] for step in steps]
+    assert [len(path) for path in paths] == [1, 1, 1, 2]
+    for step, path in zip(steps, paths, strict=True):
+        assert step.scores["prm"] == pytest.approx(rate(HF(process), path).scores[-1], abs=1e-5)
+    assert result.usage.calls == 4 + 4
