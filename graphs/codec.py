@@ -53,6 +53,7 @@ class _ThoughtRecord(_Record):
     completion_tokens: int = 0
     source: tuple[str, str, str | None, str] | None = None
     tokens: _TokensRecord | None = None
+    logprobs_alone: tuple[FiniteFloat, ...] | None = None
 
 
 class _GraphRecord(_Record):

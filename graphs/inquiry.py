@@ -254,6 +254,9 @@ class Inquiry:
         source = Source(
             completion.model, completion.revision, completion.adapter, completion.adapter_revision
         )
+        tokens = None
+        if prompt_ids is not None and token_ids is not None:
+            tokens = Tokens(prompt_ids, token_ids, completion.logprobs)
         thought = Thought(
             f"{place.position}.{sample}",
             kind,
@@ -270,9 +273,8 @@ class Inquiry:
             prompt_tokens=completion.usage.prompt,
             completion_tokens=completion.usage.completion,
             source=self._sources.setdefault(source, source),
-            tokens=Tokens(prompt_ids, token_ids, completion.logprobs)
-            if prompt_ids is not None and token_ids is not None
-            else None,
+            tokens=tokens,
+            logprobs_alone=completion.logprobs if tokens is None else None,
         )
         match place.agent.parser(place.operation, place.spec.parser)(text):
             case Solution(answer) if kind is ThoughtKind.SOLUTION:

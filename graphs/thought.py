@@ -121,6 +121,8 @@ class Thought(Mapping[str, str | int | float | bool]):
     source: Source | None = None
     tokens: Tokens | None = None
     """None where the engine does not tell tokens; such thoughts cannot train by RL."""
+    logprobs_alone: tuple[float, ...] | None = None
+    """Log-probabilities of tokens of which the engine tells nothing else."""
 
     @property
     def sample(self) -> int:
@@ -135,11 +137,15 @@ class Thought(Mapping[str, str | int | float | bool]):
         return self.scores.get("grader", next(reversed(self.scores.values())))
 
     @property
+    def logprobs(self) -> tuple[float, ...] | None:
+        """The log-probability of each of its tokens, or None where they are unknown."""
+        return self.logprobs_alone if self.tokens is None else self.tokens.logprobs
+
+    @property
     def logprob(self) -> float | None:
         """Mean log-probability of its tokens, or None where it is unknown."""
-        if self.tokens is None or not self.tokens.logprobs:
-            return None
-        return sum(self.tokens.logprobs) / len(self.tokens.logprobs)
+        logprobs = self.logprobs
+        return sum(logprobs) / len(logprobs) if logprobs else None
 
     def _plain(self) -> dict[str, str | int | float | bool]:
         values: dict[str, str | int | float | bool | None] = {

@@ -140,7 +140,7 @@ def test_loading_keeps_order_of_parents_prompts_tokens_and_scores() -> None:
     prompt = (Message("user", "Q"),)
     tokens = Tokens((1, 2), (3, 4), (-0.1, -1e-300))
     first = Thought("z.0", ThoughtKind.SOLUTION, "a", prompt=prompt, tokens=tokens)
-    second = Thought("b.0", ThoughtKind.SOLUTION, "b", prompt=prompt)
+    second = Thought("b.0", ThoughtKind.SOLUTION, "b", prompt=prompt, logprobs_alone=(-0.5,))
     merged = Thought("c.0", ThoughtKind.SOLUTION, "c")
     graph.add(first, [graph.root])
     graph.add(second, [graph.root])
@@ -151,6 +151,7 @@ def test_loading_keeps_order_of_parents_prompts_tokens_and_scores() -> None:
     assert [t.id for t in again.parents(again.thought("c.0"))] == ["z.0", "b.0"]
     assert again.thought("z.0").tokens == tokens
     assert again.thought("z.0").prompt == prompt
+    assert again.thought("b.0").logprobs == (-0.5,)
     assert list(again.thought("c.0").scores.items()) == [("judge", 0.1), ("grader", 1.0)]
     assert again.thought("c.0").score == 1.0
     assert graph.to_json().count('"Q"') == 1

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from searches import NAMES, small
 
 import cogitate as cg
-from cogitate.graphs import Relation, ThoughtKind, methods, strategy_named
+from cogitate.graphs import Relation, ThoughtKind, strategy_named
 from cogitate.inference import Completion, Request, Scripted, Usage
 
 PROBLEM = cg.tasks.Problem(id="p", prompt="What is 6 * 7?", reference="42", kind="numeric")
@@ -82,6 +83,14 @@ def test_self_consistency_weighted_by_probability_can_overrule_the_count() -> No
     result, _ = think(strategy, lambda request: replies[request.sample])
     # exp(-3) + exp(-3) = 0.0996 < exp(-0.1) = 0.905
     assert result.answer == "2"
+
+
+def test_log_probs_count_where_the_engine_tells_no_token_ids() -> None:
+    told = [Completion(text=f"Answer: {i}", logprobs=(-i / 2, -i / 2)) for i in (1, 2)]
+    strategy = cg.SelfConsistency(n=2, weight="probability")
+    result, _ = think(strategy, lambda request: told[request.sample])
+    assert result.answer == "1"
+    assert [t.logprob for t in result.graph.thoughts()] == [None, -0.5, -1.0]
 
 
 def test_self_consistency_weighted_by_probability_refuses_an_engine_without_log_probs() -> None:
@@ -300,8 +309,8 @@ def test_a_strategy_of_the_users_own_needs_no_base_class() -> None:
 
 
 def test_every_named_strategy_can_be_made_from_its_name() -> None:
-    for name in methods():
-        assert callable(strategy_named(name))
+    for name in NAMES:
+        assert callable(strategy_named(small(name)))
     assert strategy_named("self-refine?rounds=2&threshold=0.5") == cg.SelfRefine(2, 0.5)
 
 

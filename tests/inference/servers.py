@@ -26,7 +26,7 @@ from typing import Self, TypeAlias
 
 from pydantic import BaseModel, JsonValue
 
-from cogitate.inference import Engine, Message, Prefix, Request, Sampling, Usage
+from cogitate.inference import Completion, Engine, Message, Prefix, Request, Sampling, Usage
 
 Body: TypeAlias = dict[str, JsonValue]
 
@@ -173,8 +173,14 @@ def speaking_for(engine: Engine) -> Handler:
 
     async def answer(seen: Seen) -> Answer:
         completions = await engine.complete(_request(seen.body))
+        told = seen.body.get("logprobs")
         choices: list[JsonValue] = [
-            {"index": i, "message": {"content": c.text}, "finish_reason": c.finish}
+            {
+                "index": i,
+                "message": {"content": c.text},
+                "finish_reason": c.finish,
+                "logprobs": _logprobs(c) if told else None,
+            }
             for i, c in enumerate(completions)
         ]
         usage = sum((c.usage for c in completions), Usage(calls=0))
@@ -182,6 +188,10 @@ def speaking_for(engine: Engine) -> Handler:
         return Answer({"model": "m", "choices": choices, "usage": counted})
 
     return answer
+
+
+def _logprobs(completion: Completion) -> Body:
+    return {"content": [{"token": "", "logprob": one} for one in completion.logprobs or ()]}
 
 
 class _Asked(BaseModel):

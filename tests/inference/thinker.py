@@ -49,14 +49,16 @@ def think(request: Request, *, seed: int = 0) -> str:
         return _proposals(chance, answer, int((_COUNT.search(form) or ["", "3"])[1]))
     if "blank line" in form:
         return _steps(chance, answer, 3)
-    if "Action:" in form and chance.random() < 0.6:
-        return chance.choice(["Action: calculator[6 * 7]", "Action: look up[six]"])
+    if "an action" in form and chance.random() < 0.7:
+        return chance.choice(["Action: calculator[6 * 7]", "Action: look up[six]", "Action: think"])
     lines = {
         "Answer:": answer,
         "Accept:": chance.choice(["yes", "no", "no"]),
         "Choice:": str(chance.randrange(1, 4)),
         "Score:": str(chance.randrange(11) / 10),
     }
+    if "an action" in form:
+        return f"Thought: I know.\nAnswer: {answer}"
     marked = [f"{mark} {value}" for mark, value in lines.items() if mark in form]
     return "\n".join([f"The sum is {chance.randrange(100)}.", *marked])
 

@@ -4,7 +4,6 @@ import random
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import NoneType
 from typing import Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlencode
 
@@ -14,7 +13,14 @@ from cogitate.graphs import methods, strategy_named
 from cogitate.inference import Engine
 
 NAMES = list(methods())
-PROBLEM = cg.tasks.Problem(id="p", prompt="What is 6 * 7?", reference="42", kind="numeric")
+SUM = cg.tasks.Problem(id="sum", prompt="What is 6 * 7?", reference="42", kind="numeric")
+LIST = cg.tasks.Problem(
+    id="list",
+    prompt="Sort this list in ascending order.\n[3, 1, 2, 1, 0, 9, 4, 4]",
+    reference="[0, 1, 1, 2, 3, 4, 4, 9]",
+    kind="sorting",
+)
+STORY = cg.tasks.Problem(id="story", prompt="Tell a story in three words.")
 NEEDED = {"compute-optimal": {"plan": str(Path(__file__).with_name("plan.json"))}}
 """What a strategy cannot do without."""
 LARGE = 4
@@ -36,9 +42,11 @@ def draw(name: str, chance: random.Random, **fixed: str | float) -> str:
             if parameter in values:
                 continue
             default = defaults[parameter]
-            large = isinstance(default, int) and default > LARGE
-            if large or chance.random() < 0.7:
+            usual = default if isinstance(default, int) else 0
+            if usual > LARGE or chance.random() < 0.7:
                 value = _value(hint, chance)
+                if usual > 4 * LARGE and isinstance(value, int):
+                    value *= 3
                 values |= {} if value is None else {parameter: value}
         values |= {parameter: value for parameter, value in fixed.items() if parameter in hints}
         text = f"{name}?{urlencode(values)}" if values else name
@@ -55,6 +63,11 @@ def small(name: str, **fixed: str | float) -> str:
     return draw(name, random.Random(f"small {name}"), **fixed)
 
 
+def problem_for(strategy: str, number: int = 0) -> cg.tasks.Problem:
+    """A problem that the strategy can work on: a list where it sorts, else one of several."""
+    return LIST if "sorting" in strategy else (SUM, LIST, STORY)[number % 3]
+
+
 def _hints(name: str) -> Mapping[str, object]:
     factory = methods()[name].factory
     hints = get_type_hints(factory)
@@ -65,9 +78,8 @@ def _value(hint: object, chance: random.Random) -> object:
     """A value of that type; None where the default is to stay."""
     if get_origin(hint) is Literal:
         return chance.choice(get_args(hint))
-    if NoneType in get_args(hint):
-        [other] = [arm for arm in get_args(hint) if arm is not NoneType]
-        return None if chance.random() < 0.5 else _value(other, chance)
+    if arms := get_args(hint):
+        return _value(chance.choice(arms), chance)
     if hint is bool:
         return chance.random() < 0.5
     if hint is int:

@@ -5,7 +5,7 @@ import random
 from typing import get_args
 
 import pytest
-from searches import NAMES, PROBLEM, draw, team
+from searches import NAMES, draw, problem_for, team
 from thinker import Judges, Thinker, at_once, shuffled
 
 import cogitate as cg
@@ -34,8 +34,9 @@ def check(budget: cg.Budget, result: Result, *engines: Thinker) -> None:
         used, limit = getattr(result.usage, name), getattr(budget, name)
         assert billed <= used + 1e-12, f"{billed} {name} were billed, and {used} accounted for"
         assert limit is None or used <= limit, f"{used} {name} of {limit}"
-    solutions = [thought for thought in result.graph.thoughts(ThoughtKind.SOLUTION) if thought.text]
-    assert (result.thought is None) == (not solutions)
+    graph = result.graph
+    solved = any(t.text and graph.whole(t) for t in graph.thoughts(ThoughtKind.SOLUTION))
+    assert (result.thought is not None) == solved
     if result.stopped is not None:
         assert getattr(budget, result.stopped) is not None
         assert result.thought is None or result.thought.kind is ThoughtKind.SOLUTION
@@ -50,12 +51,15 @@ async def search(seed: int, budget: cg.Budget | None = None) -> tuple[Result, li
     failing = chance.choice([0.0, 0.0, 0.1])
     before = chance.choice([at_once, shuffled(chance)])
     engines = [
-        Thinker(i, judges=judges, counts=counts, failing=failing, before=before, name=f"mind-{i}")
+        Thinker(
+            seed + i, judges=judges, counts=counts, failing=failing, before=before, name=f"mind-{i}"
+        )
         for i in range(chance.choice([1, 2, 3]))
     ]
     made = team(*engines, max_tokens=chance.randrange(2, 60))
     try:
-        result = await cg.asolve(PROBLEM, made, strategy_named(strategy), budget=budget, seed=seed)
+        problem = problem_for(strategy, seed)
+        result = await cg.asolve(problem, made, strategy_named(strategy), budget=budget, seed=seed)
     except Exception as error:
         error.add_note(f"seed {seed}: {strategy} with {budget}")
         raise

@@ -4,11 +4,11 @@ import asyncio
 import random
 
 import pytest
-from searches import NAMES, PROBLEM, draw, small, team
+from searches import LIST, NAMES, draw, problem_for, small, team
 from thinker import Thinker
 
 import cogitate as cg
-from cogitate.graphs import Result, Strategy, strategy_named
+from cogitate.graphs import Result, Strategy, ThoughtKind, strategy_named
 from cogitate.tasks import Problem
 
 EVERY = 3
@@ -19,8 +19,8 @@ EVERY = 3
 def test_a_graph_saved_in_the_middle_of_a_search_loads_equal(name: str) -> None:
     saved = 0
 
-    def think(strategy: Strategy, seed: int) -> None:
-        graph, thoughts = cg.ThoughtGraph(), 0
+    def think(named: str, seed: int) -> None:
+        graph, thoughts, strategy = cg.ThoughtGraph(), 0, strategy_named(named)
 
         async def watched(d: cg.Deliberation) -> cg.Thought | None:
             nonlocal graph
@@ -38,12 +38,12 @@ def test_a_graph_saved_in_the_middle_of_a_search_loads_equal(name: str) -> None:
                 saved += 1
 
         made = team(Thinker(seed, judges="process"), Thinker(seed + 1, name="other"))
-        result = cg.solve(PROBLEM, made, watched, watch=save, seed=seed)
+        result = cg.solve(problem_for(named, seed), made, watched, watch=save, seed=seed)
         text = result.graph.to_json()
         assert cg.ThoughtGraph.from_json(text).to_json() == text
 
     for seed in range(4):
-        think(strategy_named(draw(name, random.Random(seed), parallel=3)), seed)
+        think(draw(name, random.Random(seed), parallel=3), seed)
     assert saved >= 4
 
 
@@ -72,16 +72,16 @@ class Hanging:
 async def requests_of(strategy: Strategy) -> int:
     """How many calls of an engine a whole search makes."""
     passing = Hanging(10**9)
-    await cg.asolve(PROBLEM, team(Thinker(before=passing)), strategy)
+    await cg.asolve(LIST, team(Thinker(before=passing)), strategy)
     return passing.passed
 
 
 def check(result: Result, reason: str, hanging: Hanging, *minds: Thinker) -> None:
     """It was stopped for that reason, paid what it began, and left nothing behind."""
     assert result.stopped == reason
-    assert (result.thought is None) == (
-        not any(t.kind == "solution" and t.text for t in result.graph.thoughts())
-    )
+    graph = result.graph
+    solved = any(t.text and graph.whole(t) for t in graph.thoughts(ThoughtKind.SOLUTION))
+    assert (result.thought is not None) == solved
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert hanging.waiting == 0
     assert sum(mind.busy for mind in minds) == 0
@@ -96,7 +96,7 @@ def test_a_search_ends_at_once_when_it_is_stopped_and_cancels_what_is_under_way(
         for part in (0, whole // 3, whole - 1):
             hanging, stop = Hanging(part), asyncio.Event()
             mind = Thinker(before=hanging)
-            search = asyncio.ensure_future(cg.asolve(PROBLEM, team(mind), strategy, stop=stop))
+            search = asyncio.ensure_future(cg.asolve(LIST, team(mind), strategy, stop=stop))
             await hanging.hangs.wait()
             for _ in range(100):  # whatever else is on its way comes to hang as well
                 await asyncio.sleep(0)
@@ -116,7 +116,7 @@ def test_a_search_ends_when_its_time_is_up(name: str) -> None:
         mind = Thinker(before=hanging)
         async with asyncio.timeout(2):
             result = await cg.asolve(
-                PROBLEM, team(mind), strategy, budget=cg.Budget(seconds=0.03, tokens=10**6)
+                LIST, team(mind), strategy, budget=cg.Budget(seconds=0.03, tokens=10**6)
             )
         assert 0.03 <= result.seconds < 0.5
         check(result, "seconds", hanging, mind)
@@ -139,7 +139,7 @@ def test_a_search_whose_verifying_function_hangs_ends_when_it_is_stopped(name: s
 
         mind = Thinker()
         search = asyncio.ensure_future(
-            cg.asolve(PROBLEM, team(mind, verifier=verify), strategy, stop=stop)
+            cg.asolve(LIST, team(mind, verifier=verify), strategy, stop=stop)
         )
         hung = asyncio.ensure_future(hanging.hangs.wait())
         await asyncio.wait({search, hung}, return_when=asyncio.FIRST_COMPLETED)
