@@ -15,8 +15,8 @@ Four modes:
   expansions at most, until a finished solution is at least as confident as all that is open. If
   none is by then, the most confident partial one is written to its end. The most confident solution
   is returned. Steps that say the same after the same beginning are one.
-- `reconsider`: while confidence is below `threshold`, the same generator is shown its solution and
-  asked to think longer; at most n solutions, the most confident is returned.
+- `think-longer`: while confidence is below `threshold`, the same generator is asked to solve the
+  problem in smaller, checked steps; at most n solutions, the most confident is returned.
 - `hand-over`: while confidence is below `threshold`, the next generator solves the problem
   afresh, n generators at most. The last one asked is returned, since confidences of different
   models do not compare.
@@ -27,7 +27,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cogitate.agents import Brief, Passage, Shot, Template
+from cogitate.agents import Brief, Shot, Template
 from cogitate.errors import ConfigError
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.in_order import in_order
@@ -35,33 +35,34 @@ from cogitate.graphs.operation import Operation
 from cogitate.graphs.strategy import strategy
 from cogitate.graphs.thought import Relation, Thought, ThoughtKind
 
-__all__ = ["RECONSIDER", "ConfidenceSampling"]
+__all__ = ["THINK_LONGER", "ConfidenceSampling", "confidence"]
 
 _PENS = "A tray has 7 rows of 5 pens. How many pens are left when 8 of them are sold?"
 _DIFFERENCE = "Calculate 91 - 26 + 14."
-RECONSIDER = Operation(
+THINK_LONGER = Operation(
     "generator",
     ThoughtKind.SOLUTION,
-    Relation.REFINES,
+    Relation.EXPLORES,
     prompt=Template(
-        "Problem:\n{problem}\n\n{work}\n\nThis solution may be wrong. Solve the problem again in "
-        "smaller steps and check each of them. Give the final answer on the last line, in this "
-        "form:\nAnswer: your answer",
+        "{problem}\n\n{lessons}Take more time for this problem: go in small steps, and check each "
+        "step before the next. Then give the final answer on the last line, in this form:\n"
+        "Answer: your answer",
         system="You solve problems carefully and end with a line that begins with Answer:",
     ),
     shots=(
         Shot(
-            Brief(_PENS, (Passage("solution", "7 + 5 - 8 = 4\nAnswer: 4"),)),
+            Brief(_PENS),
             "7 rows of 5 pens are 7 * 5 = 35 pens. Check: 35 / 5 = 7.\n"
             "35 - 8 = 27 pens are left. Check: 27 + 8 = 35.\nAnswer: 27",
         ),
         Shot(
-            Brief(_DIFFERENCE, (Passage("solution", "91 - 26 = 75, 75 + 14 = 89\nAnswer: 89"),)),
+            Brief(_DIFFERENCE),
             "91 - 26 = 65. Check: 65 + 26 = 91.\n65 + 14 = 79. Check: 79 - 14 = 65.\nAnswer: 79",
         ),
     ),
 )
-"""How a generator is asked to think longer about its own solution."""
+"""How a generator is asked to think longer. It is not shown its solution: what it copied it would
+be sure of."""
 
 
 @strategy(
@@ -77,7 +78,7 @@ class ConfidenceSampling:
     Args:
         n: Solutions (`select`), expansions (`guide`), or attempts at most.
         mode: What confidence decides.
-        threshold: The confidence, in (0, 1], that is enough for `reconsider` and `hand-over`.
+        threshold: The confidence, in (0, 1], that is enough for `think-longer` and `hand-over`.
         expand: Steps that continue a partial solution, for `guide`.
         parallel: Expansions that are under way together, for `guide`: each is chosen from what is
             settled, so the outcome depends on this number and never on which reply came first.
@@ -86,7 +87,7 @@ class ConfidenceSampling:
     """
 
     n: int = 8
-    mode: Literal["select", "guide", "reconsider", "hand-over"] = "select"
+    mode: Literal["select", "guide", "think-longer", "hand-over"] = "select"
     threshold: float = 0.8
     expand: int = 4
     parallel: int = 1
@@ -109,18 +110,15 @@ class ConfidenceSampling:
                 return _surest(d, await d.samples(self.n))
             case "guide":
                 return await _BestFirst(d, self).search()
-            case "reconsider":
-                return await self._reconsider(d)
+            case "think-longer":
+                return await self._think_longer(d)
             case "hand-over":
                 return await self._hand_over(d)
 
-    async def _reconsider(self, d: Deliberation) -> Thought:
+    async def _think_longer(self, d: Deliberation) -> Thought:
         attempts = [await d.generate()]
         while confidence(d, attempts[-1]) < self.threshold and len(attempts) < self.n:
-            last = attempts[-1]
-            if not last.text:
-                break
-            attempts += await d.ask("reconsider", [last], work=[d.passage(last)], spec=RECONSIDER)
+            attempts += await d.ask("think longer", [d.problem], spec=THINK_LONGER)
         return _surest(d, attempts)
 
     async def _hand_over(self, d: Deliberation) -> Thought:
