@@ -277,11 +277,11 @@ def test_what_the_critic_accepts_is_not_refined() -> None:
 
 def test_a_merge_does_not_wait_for_a_part_that_is_not_its_own() -> None:
     model = Model(
-        sorter(perfectly), delay=lambda r: 0.05 if "list: [1, 2]" in r.messages[-1].content else 0.0
+        sorter(perfectly), delay=lambda r: 0.05 if "list: [5, 3]" in r.messages[-1].content else 0.0
     )
     result = solve(sorting(parts=4, k=1), model, unsorted(EIGHT))
     assert result.answer == str(sorted(EIGHT))
-    events = [(what, operation, "list: [1, 2]" in shown) for what, operation, shown in model.events]
+    events = [(what, operation, "list: [5, 3]" in shown) for what, operation, shown in model.events]
     assert events.index(("replied", "aggregate", False)) < events.index(
         ("replied", "generate", True)
     )
