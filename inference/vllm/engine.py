@@ -1,0 +1,349 @@
+"""The engine for GPUs: a model that vLLM runs, in processes of its own beside this one.
+
+One module serves vLLM's GPU build and its CPU build. vLLM batches whatever is outstanding, shares
+the blocks of prompts that begin alike, and mixes adapters in a batch; what is added here is what an
+engine promises: prompts as token ids, typed errors, an end to every process.
+
+Left out: images and sound, speculative decoding, and vLLM's own chat and tool parsers.
+"""
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from cogitate.errors import ConfigError, EngineError, EngineRefused, PromptTooLong
+from cogitate.inference.completion import Completion, Rating, Score
+from cogitate.inference.engine import EngineInfo
+from cogitate.inference.hf import locate
+from cogitate.inference.request import Request
+from cogitate.inference.vllm.settings import Settings
+
+if TYPE_CHECKING:
+    from cogitate.inference.hf.encode import Encoder, Prompt
+    from cogitate.inference.vllm.core import Core
+    from cogitate.inference.vllm.library import Output, Parameters
+
+__all__ = ["VLLM"]
+
+_LONG = 20_000
+"""Characters from which encoding is left to a thread."""
+_ENDLESS = 1 << 40
+"""The context of a model that states none."""
+_TOP = 128
+"""The most tokens whose log-probabilities vLLM reads off one distribution."""
+
+T = TypeVar("T")
+
+
+class VLLM:
+    """A model that vLLM runs.
+
+    Nothing is loaded before the first ask; `info` reads the files alone. With `top_p` or `top_k`,
+    log-probabilities are those of the truncated distribution, which is the one sampled from.
+
+    Args:
+        model: `smollm2-135m` (embedded), a model folder, or a Hugging Face hub id.
+        dtype: `float32`, `bfloat16`, `float16`; None: as the weights were saved.
+        context: The most tokens of prompt and completion together; None: what the model states.
+            Less needs less memory.
+        adapters: Folders of LoRA adapters by name. A request may also name a folder.
+        chat_template: A Jinja template instead of the model's own.
+        max_rows: The most completions computed at once; None: vLLM's choice.
+        adapter_slots: The most different adapters in one batch; 0: none can be used, which saves
+            memory and time.
+        adapter_rank: The largest rank of an adapter.
+        block_tokens: Tokens in a block of the prefix cache; None: 32 on a CPU, else vLLM's choice.
+        cache_gib: Memory for keys and values, in GiB; None: what a GPU has left, on a CPU 4.
+        gpu_memory: The share of a GPU's memory that vLLM may use.
+        tensor_parallel: GPUs that share the model.
+        eager: Compile nothing: starts sooner and runs slower; None: on a CPU.
+        seeds: Sample each completion from the run's seed and its place. On GPUs alone, and slower.
+
+    Raises:
+        ConfigError: An option that cannot work. An unknown model is found at the first use.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        dtype: str | None = None,
+        context: int | None = None,
+        adapters: Mapping[str, str | Path] | None = None,
+        chat_template: str | None = None,
+        max_rows: int | None = None,
+        adapter_slots: int = 4,
+        adapter_rank: int = 64,
+        block_tokens: int | None = None,
+        cache_gib: float | None = None,
+        gpu_memory: float = 0.9,
+        tensor_parallel: int = 1,
+        eager: bool | None = None,
+        seeds: bool = False,
+    ) -> None:
+        self._model = model
+        self._adapters = {name: Path(folder) for name, folder in (adapters or {}).items()}
+        self._template = chat_template
+        self._seeds = seeds
+        self._settings = Settings(
+            dtype=dtype,
+            context=context,
+            max_rows=max_rows,
+            adapter_slots=adapter_slots,
+            adapter_rank=adapter_rank,
+            block_tokens=block_tokens,
+            cache_gib=cache_gib,
+            gpu_memory=gpu_memory,
+            tensor_parallel=tensor_parallel,
+            eager=eager,
+        )
+        self._lock = threading.Lock()
+        self._info: EngineInfo | None = None
+        self._coder: Encoder | None = None
+        self._core: Core | None = None
+        self._weights: Path | None = None
+        """The folder whose weights took the place of the model's own."""
+        self._is_reward_model = False
+        self._closed = False
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the model's files say; without them (not downloaded yet) only its name."""
+        if self._info is not None:
+            return self._info
+        found = locate.describe(self._model)
+        limits = [limit for limit in (found.context, self._settings.context) if limit]
+        self._is_reward_model = found.rates is not None
+        info = replace(
+            found, model=f"vllm/{self._model}", context=min(limits, default=None), rates=None
+        )
+        if info.revision:
+            self._info = info
+        return info
+
+    def count(self, request: Request) -> int:
+        """The prompt tokens of `request`, exactly. The first call loads the tokenizer."""
+        return len(self._encoder().prompt(request.messages, request.prefix).ids)
+
+    async def complete(self, request: Request) -> list[Completion]:
+        """Sample `request.n` completions.
+
+        Raises:
+            EngineUnavailable: vLLM's process died; asked again, it is started again.
+            EngineRefused: A schema that vLLM cannot follow, or a closed engine.
+            PromptTooLong: Prompt and one token do not fit the model's context.
+            ConfigError: vLLM is not installed or cannot run the model; no such adapter.
+            EngineError: The model failed.
+        """
+        self._check()
+        prompt = await self._prompt(request)
+        encoder, context = self._encoder(), self.info.context or _ENDLESS
+        if len(prompt.ids) >= context:
+            raise PromptTooLong(_too_long(len(prompt.ids), self.info))
+        core = await self._running()
+        from cogitate.inference.vllm.reply import Sampled, completion
+
+        sampling = request.sampling
+        most = min(sampling.max_tokens, context - len(prompt.ids))
+
+        def parameters(seed: int | None) -> "Parameters":
+            return core.library.parameters(
+                temperature=sampling.temperature,
+                max_tokens=most,
+                top_p=sampling.top_p,
+                top_k=sampling.top_k or 0,
+                stop=sampling.stop,
+                seed=seed,
+                schema=request.schema,
+            )
+
+        def sampled(output: "Output", revision: str, latency: float) -> Sampled:
+            return Sampled(output, self.info, revision, latency)
+
+        seeds = [self._seed(request, number, core) for number in request.sample_numbers]
+        ways = [parameters(seed) for seed in seeds]
+        done = await _within(core, core.sample(prompt.ids, ways, request.adapter, sampled))
+        return [
+            completion(one, request, prompt, encoder, first=i == 0) for i, one in enumerate(done)
+        ]
+
+    async def score(self, request: Request, texts: Sequence[str]) -> list[Score]:
+        """The log-probability of each of `texts` as the reply, at temperature 1.
+
+        Texts of one token each are read off one distribution, the prompt's blocks from the cache;
+        for longer ones the prompt is computed again. No end token is added. A usage counts the
+        scored tokens as prompt tokens: nothing was sampled.
+
+        Raises:
+            EngineRefused: A text without tokens, or a closed engine.
+            PromptTooLong: Prompt, text and one token do not fit the model's context.
+        """
+        self._check()
+        if not texts:
+            return []
+        prompt = await self._prompt(request)
+        given = [self._encoder().text(text) for text in texts]
+        for text, ids in zip(texts, given, strict=True):
+            if not ids:
+                raise EngineRefused(f"cannot score {text!r}: it has no tokens; give some text")
+            if len(prompt.ids) + len(ids) >= (self.info.context or _ENDLESS):
+                raise PromptTooLong(_too_long(len(prompt.ids) + len(ids) + 1, self.info))
+        core = await self._running()
+        from cogitate.inference.vllm.reply import first_token_scores, text_score
+
+        tokens = [ids[0] for ids in given]
+        if all(len(ids) == 1 for ids in given) and len(set(tokens)) <= _TOP:
+            way = core.library.parameters(
+                temperature=0, max_tokens=1, logprobs_of=list(dict.fromkeys(tokens))
+            )
+            (output,) = await _within(
+                core, core.sample(prompt.ids, [way], request.adapter, _output)
+            )
+            return first_token_scores(output, texts, tokens, prompt)
+        way = core.library.parameters(temperature=0, max_tokens=1, prompt_logprobs=True)
+        calls = [
+            _within(core, core.sample((*prompt.ids, *ids), [way], request.adapter, _output))
+            for ids in given
+        ]
+        outputs = [output for (output,) in await asyncio.gather(*calls)]
+        return [
+            text_score(output, text, ids, prompt, first=i == 0)
+            for i, (output, text, ids) in enumerate(zip(outputs, texts, given, strict=True))
+        ]
+
+    async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
+        """Refuse: reward models are run by `hf/`.
+
+        Raises:
+            EngineRefused: Always.
+        """
+        raise EngineRefused(f"{self.info.model} rates nothing: open a reward model as hf/…")
+
+    async def reload_weights(self, folder: str | Path | None = None) -> None:
+        """Put other weights of the same model in place, without starting it again.
+
+        Asks under way end with the weights they began with; later ones wait for the new ones, and
+        their completions carry the new revision. Nothing in the prefix cache survives.
+
+        Args:
+            folder: A saved model of the same shape; None: what the model's own folder holds now.
+
+        Raises:
+            ConfigError: It holds another model; nothing has changed.
+            EngineError: vLLM failed; the next ask starts the model anew, with the old weights.
+        """
+        self._check()
+        core = await self._running()
+        new = self._folder() if folder is None else Path(folder).expanduser()
+        info = replace(self.info, revision=await asyncio.to_thread(locate.fingerprint, new))
+
+        def then() -> None:
+            self._weights, self._info = new, info
+
+        try:
+            await _within(core, core.reload(new, then))
+        except EngineError:
+            await self._drop(core)
+            raise
+
+    async def close(self) -> None:
+        """End vLLM's processes and free their memory."""
+        with self._lock:
+            self._closed = True
+            core, self._core = self._core, None
+        if core is not None:
+            await asyncio.to_thread(core.stop)
+
+    def _check(self) -> None:
+        if self._closed:
+            raise EngineRefused(f"{self.info.model} is closed: make a new engine")
+        if self.info.revision and self._is_reward_model:
+            raise EngineRefused(
+                f"{self.info.model} is a reward model: open it as hf/{self._model}, for a Verifier"
+            )
+
+    def _folder(self) -> Path:
+        return locate.fetch(self._model)
+
+    def _seed(self, request: Request, number: int, core: "Core") -> int | None:
+        if not self._seeds or request.seed is None:
+            return None
+        if core.library.on_cpu:
+            raise ConfigError("vLLM's CPU build takes no seeds: open it without seeds=True")
+        from cogitate.inference.hf.sampling import random_source
+
+        return random_source(request, number).getrandbits(31)
+
+    async def _prompt(self, request: Request) -> "Prompt":
+        """Encode in a thread what would hold the event loop up."""
+        size = sum(len(message.content) for message in request.messages)
+        if self._coder is not None and size < _LONG:
+            return self._coder.prompt(request.messages, request.prefix)
+        return await asyncio.to_thread(
+            lambda: self._encoder().prompt(request.messages, request.prefix)
+        )
+
+    def _encoder(self) -> "Encoder":
+        with self._lock:
+            if self._coder is None:
+                from cogitate.inference.hf.encode import Encoder  # imports transformers
+
+                self._coder = Encoder(self._folder(), self._template)
+            return self._coder
+
+    async def _running(self) -> "Core":
+        """Return the started core; starts one where there is none, or it died."""
+        core = self._core
+        if core is None or core.dead:
+            core = await asyncio.to_thread(self._begun)
+        try:
+            if not core.started.done():
+                await asyncio.shield(asyncio.wrap_future(core.started))
+            core.started.result()
+        except Exception:
+            await self._drop(core)
+            raise
+        return core
+
+    async def _drop(self, core: "Core") -> None:
+        """Have the next ask start the model anew."""
+        with self._lock:
+            if self._core is core:
+                self._core = None
+        await asyncio.to_thread(core.stop)
+
+    def _begun(self) -> "Core":
+        from cogitate.inference.vllm.core import Core  # its parts import vLLM when started
+
+        with self._lock:
+            if self._closed:
+                raise EngineRefused(f"{self.info.model} is closed: make a new engine")
+            old = self._core
+            if old is not None and not old.dead:
+                return old
+            home = self._folder()
+            self._core = Core(self._weights or home, home, self._settings, self._adapters)
+            weakref.finalize(self, self._core.stop).atexit = False  # the core sees to that itself
+        if old is not None:
+            old.stop()
+        return self._core
+
+
+async def _within(core: "Core", call: Coroutine[None, None, T]) -> T:
+    """Await what runs in the core's event loop; to be cancelled here is to be cancelled there."""
+    return await asyncio.wrap_future(core.submit(call))
+
+
+def _output(output: "Output", _revision: str, _latency: float) -> "Output":
+    return output
+
+
+def _too_long(tokens: int, info: EngineInfo) -> str:
+    return (
+        f"{tokens} tokens do not fit the context of {info.model} ({info.context}): "
+        "shorten the prompt, or use a model with a longer context"
+    )
