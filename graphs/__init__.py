@@ -1,6 +1,7 @@
 """How they think: thought graphs, deliberations, budgets and strategies."""
 
 from cogitate.graphs.budget import Budget
+from cogitate.graphs.chain import split_steps
 from cogitate.graphs.coat_text import (
     Action,
     Meta,
@@ -104,6 +105,7 @@ __all__ = [
     "parse_coat",
     "run",
     "solve",
+    "split_steps",
     "strategy",
     "strategy_named",
     "vote",
