@@ -23,6 +23,8 @@ __all__ = ["Budget", "Budgeted", "Cost", "Ledger", "Reservation"]
 
 _TEMPLATE_TOKENS = 64
 _TURN_TOKENS = 16
+_GO_ON_TOKENS = 128
+"""A server that cannot continue a reply is asked to go on from it in a further turn."""
 _STEP_TOKENS = 8
 
 
@@ -255,7 +257,7 @@ class Budgeted:
         counted = self._engine.count(request)
         if counted is not None:
             return counted
-        prefix = len(request.prefix.text.encode()) if request.prefix else 0
+        prefix = len(request.prefix.text.encode()) + _GO_ON_TOKENS if request.prefix else 0
         text = sum(len(message.content.encode()) + _TURN_TOKENS for message in request.messages)
         return text + prefix + _TEMPLATE_TOKENS
 

@@ -69,7 +69,8 @@ class OpenAI:
         logprobs: Ask for the log-probability of each token. Servers report it at temperature 1.
         scores: Score texts that differ in their first token, by the server's likeliest tokens.
         continues: Whether the server can continue a reply's beginning (vLLM and SGLang can, by
-            `continue_final_message`); `"echo"` where it then repeats the beginning.
+            `continue_final_message`); `"echo"` where it then repeats the beginning. Where it
+            cannot, the model is shown the beginning as its own turn, and asked to go on.
         seeds: Send a seed, made from the run's seed, the position and the sample numbers.
         max_tokens_as: What the server calls the most tokens of a reply.
 
@@ -112,7 +113,7 @@ class OpenAI:
             timeout=timeout,
             limit=RateLimit(requests_per_minute, tokens_per_minute),
         )
-        self._dialect = Dialect(max_tokens_as, logprobs, seeds)
+        self._dialect = Dialect(max_tokens_as, logprobs, seeds, continues=bool(continues))
         self._continues = continues
         self._most = _MOST
 
@@ -175,7 +176,7 @@ class OpenAI:
         self, choice: Choice, request: Request, usage: Usage, chat: Chat, latency: float
     ) -> Completion:
         said_text = choice.message.content or choice.message.refusal or ""
-        if request.prefix is not None and self._continues == "echo":
+        if request.prefix is not None and self._continues is not True:
             said_text = said_text.removeprefix(request.prefix.text)
         kept, stop = before_stop(said_text, request.sampling.stop)
         cut = choice.finish_reason == "length" and stop is None
@@ -237,11 +238,6 @@ class OpenAI:
 
     async def _chat(self, request: Request, body: dict[str, JsonValue]) -> Chat:
         """Make one call, and return its reply with at least one choice."""
-        if request.prefix is not None and not self._continues:
-            raise EngineRefused(
-                f"{self.info.model} cannot continue a reply's beginning: open it as OpenAI(..., "
-                "continues=True) if its server knows continue_final_message (vLLM, SGLang)"
-            )
         most = prompt_bytes(request) + request.n * request.sampling.max_tokens
         used = 0
         try:

@@ -27,6 +27,7 @@ __all__ = [
     "prompt_bytes",
 ]
 
+_GO_ON = "Go on from exactly where you stopped, in the same form. Repeat nothing."
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
 
 
@@ -36,6 +37,8 @@ class Dialect(NamedTuple):
     max_tokens_as: MaxTokensField = "max_tokens"
     logprobs: bool = False
     seeds: bool = False
+    continues: bool = True
+    """A reply's beginning; otherwise the model is asked in a turn of its own to go on from it."""
 
 
 class _Wire(BaseModel):
@@ -119,7 +122,10 @@ def encode(model: str, request: Request, dialect: Dialect) -> dict[str, JsonValu
     }
     if request.prefix is not None:
         messages.append({"role": "assistant", "content": request.prefix.text})
-        body |= {"continue_final_message": True, "add_generation_prompt": False}
+        if dialect.continues:
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
+        else:
+            messages.append({"role": "user", "content": _GO_ON})
     if request.n > 1:
         body["n"] = request.n
     if sampling.top_p < 1:

@@ -192,9 +192,16 @@ def test_a_reply_is_continued_where_the_server_can(continues: bool) -> None:
     assert seen.body["add_generation_prompt"] is False
 
 
-def test_a_server_that_cannot_continue_a_reply_is_not_asked_to() -> None:
-    with pytest.raises(EngineRefused, match="continues=True"):
-        complete(request=replace(ASK, prefix=Prefix("The answer")))
+@pytest.mark.parametrize("reply", [" is 4", "The answer is 4"])
+def test_a_server_that_cannot_continue_a_reply_is_asked_to_go_on(reply: str) -> None:
+    request = replace(ASK, prefix=Prefix("The answer"))
+    (completion,), (seen,) = complete(chat(reply), request=request)
+    assert completion.text == " is 4"
+    messages = seen.body["messages"]
+    assert isinstance(messages, list)
+    assert messages[-2] == {"role": "assistant", "content": "The answer"}
+    assert "Go on from exactly where you stopped" in str(messages[-1])
+    assert "continue_final_message" not in seen.body
 
 
 # n samples
