@@ -44,13 +44,13 @@ class _Scored(NamedTuple):
 )
 @dataclass(frozen=True)
 class BeamSearch:
-    r"""Keep the best partial solutions by the verifier's score, step by step.
+    """Keep the best partial solutions by the verifier's score, step by step.
 
     Args:
         beams: Partial solutions that are kept.
         expand: Steps that continue each of them.
         depth: Steps after which what is open is written to its end.
-        separator: What ends a step.
+        separator: What ends a step; on a command line a blank line is `%0A%0A`.
         weighted: Sum scores over equivalent answers, as the paper does; else the highest wins.
     """
 
@@ -86,13 +86,13 @@ class BeamSearch:
 )
 @dataclass(frozen=True)
 class DVTS:
-    r"""Grow independent sub-trees, each from step to best step.
+    """Grow independent sub-trees, each from step to best step.
 
     Args:
         beams: Sub-trees.
         expand: Steps among which each chooses.
         depth: Steps after which what is open is written to its end.
-        separator: What ends a step.
+        separator: What ends a step; on a command line a blank line is `%0A%0A`.
         weighted: Sum scores over equivalent answers; else the highest wins.
     """
 

@@ -73,7 +73,7 @@ be sure of."""
 )
 @dataclass(frozen=True)
 class ConfidenceSampling:
-    r"""Let the log-probabilities of its tokens decide which solution to return or think on.
+    """Let the log-probabilities of its tokens decide which solution to return or think on.
 
     Args:
         n: Solutions (`select`), expansions (`guide`), or attempts at most.
@@ -82,7 +82,7 @@ class ConfidenceSampling:
         expand: Steps that continue a partial solution, for `guide`.
         parallel: Expansions that are under way together, for `guide`: each is chosen from what is
             settled, so the outcome depends on this number and never on which reply came first.
-        separator: What ends a step, for `guide`.
+        separator: What ends a step, for `guide`; on a command line a blank line is `%0A%0A`.
         to: The name of the generator that takes over, for `hand-over`; else all others in order.
     """
 

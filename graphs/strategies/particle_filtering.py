@@ -52,13 +52,13 @@ class _Particle(NamedTuple):
 )
 @dataclass(frozen=True)
 class ParticleFiltering:
-    r"""Resample partial solutions in proportion to the odds that they are right.
+    """Resample partial solutions in proportion to the odds that they are right.
 
     Args:
         particles: Partial solutions in each pass, a retained path included.
         depth: Steps after which what is open is written to its end.
         passes: 1 is particle filtering, more is particle Gibbs.
-        separator: What ends a step.
+        separator: What ends a step; on a command line a blank line is `%0A%0A`.
     """
 
     particles: int = 8

@@ -1,6 +1,7 @@
 """`cogitate methods`: the ways of thinking that have a name."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 from pydantic import JsonValue
@@ -49,7 +50,10 @@ def methods(
         emit(page(), end="")
         return
     for method in named().values():
-        parameters = "&".join(f"{name}={default}" for name, default in method.parameters.items())
+        parameters = "&".join(
+            f"{name}={quote(default) if isinstance(default, str) else default}"
+            for name, default in method.parameters.items()
+        )
         emit(f"{method.name}{'?' if parameters else ''}{parameters}\n    {method.summary}")
         for label, text in (
             ("paper", method.paper),
