@@ -11,7 +11,17 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Self
 
-from cogitate.agents import Agent, Brief, Critique, Passage, Rendered, Solution, Team, Verdict
+from cogitate.agents import (
+    Agent,
+    Brief,
+    Critique,
+    Passage,
+    Rendered,
+    Solution,
+    Team,
+    Verdict,
+    parse_solution,
+)
 from cogitate.errors import ConfigError, EngineError
 from cogitate.graphs.budget import Budget, Budgeted, Ledger
 from cogitate.graphs.graph import ThoughtGraph
@@ -134,9 +144,11 @@ class Inquiry:
         if spec is None or not parents:
             raise ConfigError(f"{operation!r}: give a parent, and spec= if not in {[*OPERATIONS]}")
         who = self.team.agent(agent or spec.role)
-        place = _Place(self._position(operation, parents, who.name), operation, spec, who, parents)
-        first = self._number(place.position, n) if first is None else first
-        problem = self.graph.thought(self.graph.problem_of(parents)).text
+        position = self._position(operation, parents, who.name)
+        about = self.graph.problem_of(parents)
+        place = _Place(position, operation, spec, who, parents, about)
+        first = self._number(position, n, first)
+        problem = self.graph.thought(about).text
         known = (*self._lessons, *lessons) if who.role == "generator" else tuple(lessons)
         brief = Brief(problem, tuple(work), known, count)
         try:
@@ -228,10 +240,11 @@ class Inquiry:
         ids = tuple(parent.id for parent in parents)
         return position_of(self.task.id, ids, agent, operation)
 
-    def _number(self, position: str, n: int = 1) -> int:
+    def _number(self, position: str, n: int = 1, first: int | None = None) -> int:
         """Give out the numbers of n samples at a position, and return the first of them."""
-        first = self._asked[position]
-        self._asked[position] = first + n
+        free = self._asked[position]
+        first = free if first is None else first
+        self._asked[position] = max(free, first + n)
         return first
 
     def _add(
@@ -264,7 +277,7 @@ class Inquiry:
             agent=place.agent.name,
             role=place.agent.role,
             operation=place.operation,
-            about=self.graph.problem_of(place.parents),
+            about=place.about,
             reasoning=completion.reasoning,
             finish=completion.finish,
             dropped=rendered.dropped,
@@ -276,7 +289,10 @@ class Inquiry:
             tokens=tokens,
             logprobs_alone=completion.logprobs if tokens is None else None,
         )
-        match place.agent.parser(place.operation, place.spec.parser)(text):
+        parser = place.agent.parser(place.operation, place.spec.parser)
+        if kind is ThoughtKind.STEP and parser is parse_solution:  # it marks no answer
+            return self._insert(thought, place.parents, place.spec.relation)
+        match parser(text):
             case Solution(answer) if kind is ThoughtKind.SOLUTION:
                 thought.answer = answer
             case Critique(accepts):
@@ -295,7 +311,7 @@ class Inquiry:
             agent=place.agent.name,
             role=place.agent.role,
             operation=place.operation,
-            about=self.graph.problem_of(place.parents),
+            about=place.about,
             error=f"{type(error).__name__}: {error}",
         )
         return self._insert(thought, place.parents, place.spec.relation)
@@ -315,6 +331,8 @@ class _Place(NamedTuple):
     spec: Operation
     agent: Agent
     parents: Sequence[Thought]
+    about: str
+    """The id of the problem thought that they work on."""
 
 
 def _ends(completion: Completion, text: str, begun: str) -> bool:
