@@ -1,0 +1,133 @@
+"""What every experiment shares: its size, its seeds, its section of the page, and its claims.
+
+Strategies' parameters were chosen on the seeds of `DEV`; everything reported was measured on the
+problems and the chance of another seed.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import cogitate as cg
+from cogitate import training
+from cogitate.tasks import Problem
+from simulation import arithmetic
+from simulation.chart import Line, Point, chart
+from simulation.measure import Difference, Row, engine, measure
+from simulation.rates import RATES, Rates
+
+__all__ = [
+    "DEV",
+    "FULL",
+    "SHORT",
+    "TEST",
+    "Calculating",
+    "Section",
+    "Size",
+    "accuracy_chart",
+    "best_of",
+    "claim",
+    "line",
+    "powers",
+]
+
+DEV, TEST = (1, 2, 3), 101
+"""Seeds of what parameters and plans were chosen on, and of what is reported."""
+
+
+class Size(NamedTuple):
+    """How much is run."""
+
+    arithmetic: int
+    """Problems."""
+    puzzles: int
+    """Games of 24."""
+    lists: int
+    """Lists to sort: the 50 shipped ones, as often as it takes."""
+    swept: int
+    """Problems for each row of a sweep."""
+    largest: int
+    """The n of the largest best-of-n."""
+
+
+FULL = Size(arithmetic=300, puzzles=200, lists=200, swept=100, largest=32)
+SHORT = Size(arithmetic=20, puzzles=6, lists=10, swept=5, largest=8)
+
+
+class Section(NamedTuple):
+    """A part of the page."""
+
+    text: str
+    charts: Mapping[str, str]
+    """SVG by file name."""
+
+
+class Calculating(NamedTuple):
+    """Step-wise arithmetic with one simulated team."""
+
+    problems: list[Problem]
+    rates: Rates
+    seed: int
+
+    @classmethod
+    def of(cls, size: int, *, seed: int, rates: Rates = RATES) -> "Calculating":
+        """Make problems."""
+        made = arithmetic.problems(size, seed=seed, rates=rates)
+        return cls([problem for problem, _ in made.values()], rates, seed)
+
+    def team(self) -> cg.Team:
+        """A team whose prefix cache is empty."""
+        made = arithmetic.problems(len(self.problems), seed=self.seed, rates=self.rates)
+        return cg.Team.of(engine(arithmetic.Arithmetic(made, self.rates)))
+
+    def rows(self, *names: str) -> list[Row]:
+        """Measure strategies."""
+        return [
+            measure(self.problems, self.team(), name, seed=self.seed, name=name) for name in names
+        ]
+
+
+def best_of(*sizes: int, weighted: bool = True) -> list[str]:
+    """Name best-of-n strategies."""
+    return [f"best-of-n?n={n}" + ("&weighted=true" if weighted else "") for n in sizes]
+
+
+def powers(largest: int) -> list[int]:
+    """The n of a curve of best-of-n."""
+    return [n for n in (2, 4, 8, 16, 32, 64) if n <= largest]
+
+
+def claim(
+    what: str, gain: Difference, spent: Difference, *, most: float, also: str, other: Difference
+) -> str:
+    """Say whether a claim holds: not measurably less right, and cheap enough with certainty.
+
+    Args:
+        what: The claim.
+        gain: The difference in accuracy.
+        spent: The ratio of the tokens that it is about.
+        most: What that may be.
+        also: What the other count is called.
+        other: The ratio in that count.
+    """
+    holds = gain.high >= 0 and spent.high <= most
+    return (
+        f"**{'Holds' if holds else 'Does not hold'}**: {what}. {gain.value * 100:+.1f} points "
+        f"({gain.low * 100:+.1f} to {gain.high * 100:+.1f}) at {spent.value:.0%} of the tokens "
+        f"({spent.low:.0%} to {spent.high:.0%}), and at {other.value:.0%} of the {also} tokens."
+    )
+
+
+def line(name: str, rows: Sequence[Row]) -> Line:
+    """Accuracy over computed tokens, with intervals."""
+    points = []
+    for row in rows:
+        low, high = training.wilson(round(sum(row.right)), len(row.right))
+        points.append(Point(row.cost, row.accuracy, low, high))
+    return Line(name, points)
+
+
+def accuracy_chart(title: str, lines: Sequence[Line]) -> str:
+    """Draw accuracy over computed tokens."""
+    return chart(
+        f"{title} (simulated)", lines, x="computed tokens a problem (logarithmic)", y="right"
+    )

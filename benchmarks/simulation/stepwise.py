@@ -1,0 +1,179 @@
+"""The experiments on step-wise arithmetic: four questions about what search is worth."""
+
+import cogitate as cg
+from cogitate import training
+from cogitate.graphs import Plan
+from simulation.measure import difference, measure, ratio, table
+from simulation.setting import (
+    DEV,
+    TEST,
+    Calculating,
+    Section,
+    Size,
+    accuracy_chart,
+    best_of,
+    claim,
+    line,
+    powers,
+)
+
+__all__ = ["compute_optimal", "overlapping", "speculative", "stepwise"]
+
+CANDIDATES = (
+    "self-refine?rounds=2",
+    "particle-filtering?particles=4&depth=12",
+    "beam-search?beams=2&expand=4&depth=12",
+)
+
+
+def compute_optimal(size: Size) -> Section:
+    """Does a calibrated plan reach best-of-N's accuracy with a third of its tokens?"""
+    dev = Calculating.of(size.arithmetic, seed=DEV[0])
+    test = Calculating.of(size.arithmetic, seed=TEST)
+    curve = test.rows("chain-of-thought", *best_of(*powers(size.largest)))
+    largest = curve[-1]
+    parallel = best_of(*(n for n in powers(size.largest) if n >= 4))
+    rows, plans = [], []
+    for name, candidates in (
+        ("compute-optimal, best-of-n only", parallel),
+        ("compute-optimal, all candidates", [*parallel, *CANDIDATES]),
+    ):
+        plan = training.calibrate(dev.problems, dev.team(), candidates=candidates, seed=DEV[0])
+        plans.append(f"**{name}** chose, from easy to hard:\n\n{_bins(plan)}")
+        how = cg.ComputeOptimal(plan)
+        rows.append(measure(test.problems, test.team(), how, seed=TEST, name=name))
+    fixed = test.rows(*CANDIDATES)
+    claims = [
+        claim(
+            f"`{row.name}` reaches the accuracy of `{largest.name}` with at most a third of its "
+            "computed tokens",
+            difference(row.right, largest.right),
+            ratio(row.computed, largest.computed),
+            most=1 / 3,
+            also="completion",
+            other=ratio(row.completion, largest.completion),
+        )
+        for row in rows
+    ]
+    text = "\n\n".join(
+        [
+            "## Compute-optimal: spend by difficulty",
+            f"{size.arithmetic} problems of step-wise arithmetic in five difficulties. The plans "
+            f"were calibrated on {size.arithmetic} other problems, with the verifier's scores of "
+            "four probes as the signal, and best-of-n is weighted, as in the paper.",
+            table([*curve, *rows, *fixed], baselines=curve),
+            *claims,
+            *plans,
+            "![Accuracy over tokens](simulated_compute_optimal.svg)",
+        ]
+    )
+    lines = [line("weighted best-of-n", curve), *(line(row.name, [row]) for row in rows + fixed)]
+    return Section(
+        text, {"simulated_compute_optimal.svg": accuracy_chart("Step-wise arithmetic", lines)}
+    )
+
+
+def _bins(plan: Plan) -> str:
+    lines = ["| difficulty from | problems | strategy | accuracy there | most accurate |"]
+    lines.append("| ---: | ---: | --- | ---: | ---: |")
+    for edge, one in zip((0.0, *plan.edges), plan.bins, strict=True):
+        chosen = next(m for m in one.measured if m.strategy == one.strategy)
+        best = max(one.measured, key=lambda m: m.accuracy)
+        lines.append(
+            f"| {edge:.2f} | {chosen.problems} | `{one.strategy}` | {chosen.accuracy:.1%} | "
+            f"{best.accuracy:.1%} |"
+        )
+    return "\n".join(lines)
+
+
+def speculative(size: Size) -> Section:
+    """Does speculative rejection save 40% at equal accuracy?"""
+    test = Calculating.of(size.arithmetic, seed=TEST)
+    parts, rows = [], []
+    for n in (16, 32)[: 1 if size.largest < 32 else 2]:
+        [plain] = test.rows(*best_of(n, weighted=False))
+        saving = test.rows(
+            f"speculative-rejection?n={n}",
+            f"speculative-rejection?n={n}&checkpoint=96&alpha=0.75",
+        )
+        rows += [plain, *saving]
+        parts += [
+            claim(
+                f"`{row.name}` saves at least 40% of the completion tokens of `{plain.name}` at "
+                "equal accuracy",
+                difference(row.right, plain.right),
+                ratio(row.completion, plain.completion),
+                most=0.6,
+                also="computed",
+                other=ratio(row.computed, plain.computed),
+            )
+            for row in saving
+        ]
+    return Section(
+        "\n\n".join(
+            [
+                "## Speculative rejection against best-of-n at the same n",
+                "Here best-of-n takes the highest score, as speculative rejection does. The claim "
+                "is about completion tokens, as in the paper; verifying the beginnings costs "
+                "prompt tokens, which `computed` counts.",
+                table(rows),
+                *parts,
+            ]
+        ),
+        {},
+    )
+
+
+def overlapping(size: Size) -> Section:
+    """Do overlapping simulations lose anything against one after the other?"""
+    test = Calculating.of(size.arithmetic, seed=TEST)
+    parts, rows = [], []
+    for how in ("simulations=32&evaluate=verifier", "simulations=16&evaluate=rollout"):
+        serial, parallel = test.rows(*(f"mcts?{how}&exploration=0.3&parallel={n}" for n in (1, 8)))
+        rows += [serial, parallel]
+        value, low, high = difference(parallel.right, serial.right)
+        word = "Does not hold" if high < 0 else "Holds"
+        parts.append(
+            f"**{word}**: 8 at a time lose nothing against 1 at a time with `{how}`: "
+            f"{value * 100:+.1f} points ({low * 100:+.1f} to {high * 100:+.1f})."
+        )
+    baselines = test.rows(*best_of(*powers(size.largest)))
+    text = [
+        "## Parallel against serial tree search, at equal simulations",
+        f"{size.arithmetic} problems of step-wise arithmetic. Equal seeds give equal trees "
+        "whatever comes back first, so these figures are no matter of timing.",
+        table([*baselines, *rows], baselines=baselines),
+        *parts,
+    ]
+    return Section("\n\n".join(text), {})
+
+
+def stepwise(size: Size) -> Section:
+    """What do searches over steps gain over best-of-n?"""
+    test = Calculating.of(size.arithmetic, seed=TEST)
+    curve = test.rows("chain-of-thought", *best_of(*powers(size.largest)))
+    filters = test.rows(*(f"particle-filtering?particles={n}&depth=12" for n in (2, 4, 8)))
+    beams = test.rows(
+        *(f"beam-search?beams={b}&expand={k}&depth=12" for b, k in ((2, 2), (2, 4), (4, 2)))
+    )
+    trees = test.rows("dvts?beams=4&expand=2&depth=12")
+    votes = test.rows(*(f"self-consistency?n={n}" for n in (8, 32) if n <= size.largest))
+    others = test.rows("self-refine?rounds=2", "generate-critique-refine?k=3")
+    lines = [
+        line("weighted best-of-n", curve),
+        line("self-consistency", votes),
+        line("particle filtering", filters),
+        line("beam search", beams),
+        line("DVTS", trees),
+        *(line(row.name, [row]) for row in others),
+    ]
+    text = [
+        "## Searches over steps: particle filtering, beams, and refinement",
+        f"{size.arithmetic} problems of step-wise arithmetic; each strategy is compared with the "
+        "largest weighted best-of-n that costs no more computed tokens.",
+        table([*curve, *filters, *beams, *trees, *votes, *others], baselines=curve),
+        "![Accuracy over tokens](simulated_steps.svg)",
+    ]
+    return Section(
+        "\n\n".join(text), {"simulated_steps.svg": accuracy_chart("Step-wise arithmetic", lines)}
+    )
