@@ -11,18 +11,17 @@ Where this differs from the papers:
 - An action is a step that a model samples, so a node has `width` actions and not all there are.
 - The problem is expanded before the first simulation, as in Silver et al.: all simulations begin
   with something to choose from.
-- A leaf that is selected while another simulation expands it is not expanded twice: the later
-  simulation waits for the same steps and evaluates the next of them.
+- A leaf that is selected while another simulation expands it is not expanded twice: the later one
+  waits for the same steps and evaluates the next of them.
 - A value is a verifier's score of the step (with all that leads to it), or of one roll-out to the
   end. It lies in [0, 1], there is no opponent, and what nobody tried counts as 0 for `puct`.
 - The prior of `puct` is the softmax, among siblings, of the mean log-probability per token; the
   total would punish a step for its length.
 - A finished solution is verified once. Visiting it again costs nothing, and the search ends early
   when nothing is left to find.
-- The virtual loss of a simulation under way is a part of what its path is worth, and not all of it,
-  besides the visit that it counts as. Where values differ little, a whole loss leads simulations
-  that overlap to worse children than they would take one by one; Liu et al. 2020 (arXiv:1810.11755)
-  let a simulation under way count as a visit alone, which is `virtual_loss=0`.
+- A simulation under way counts as a visit, and its path loses a part of its value, not all of it:
+  where values differ little, a whole loss leads simulations that overlap to worse children than
+  they would take one by one. `virtual_loss=0` is the form of Liu et al. 2020 (arXiv:1810.11755).
 - Equal states are merged (transpositions): visits live on edges, the thought that was there first
   gets a second parent in the graph, and no merge may close a cycle.
 - Steps beyond `depth` are written at once, to the end of the solution.
@@ -40,14 +39,7 @@ from cogitate.errors import BudgetExhausted, ConfigError
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.in_order import in_order
 from cogitate.graphs.once import Once
-from cogitate.graphs.strategies.search_tree import (
-    Child,
-    Edge,
-    Node,
-    SearchTree,
-    priors,
-    state_key,
-)
+from cogitate.graphs.strategies.search_tree import Child, Edge, Node, SearchTree, priors, state_key
 from cogitate.graphs.strategy import strategy
 from cogitate.graphs.thought import Relation, Thought, ThoughtKind
 
@@ -71,7 +63,7 @@ class MCTS:
         parallel: Simulations under way at the same moment.
         policy: How to select.
         evaluate: What a new step is worth: a `rollout` to the end and its score, or what the
-            `verifier` thinks of the step itself. `auto` rolls out where the verifier is a grader,
+            `verifier` thinks of the step itself. `auto` rolls out where a grader alone verifies,
             which can score nothing else.
         backup: Whether the value of a node is the `mean` or the `max` of what came of it.
         virtual_loss: The part of its value that a path loses to a simulation under way.
@@ -101,28 +93,20 @@ class MCTS:
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
-        if min(self.simulations, self.width, self.parallel, self.depth) < 1:
-            raise ConfigError(
-                f"MCTS(simulations={self.simulations}, width={self.width}, "
-                f"parallel={self.parallel}, depth={self.depth}): give at least 1 of each"
-            )
+        for name in ("simulations", "width", "parallel", "depth", "step_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"MCTS({name}={value}): give at least 1")
         if not 0 <= self.exploration < float("inf"):
             raise ConfigError(f"MCTS(exploration={self.exploration}): give a number of at least 0")
         if not 0 <= self.virtual_loss <= 1:
             raise ConfigError(f"MCTS(virtual_loss={self.virtual_loss}): give a number from 0 to 1")
         if not self.separator:
             raise ConfigError("MCTS(separator=''): say what ends a step, such as a blank line")
-        if self.step_tokens is not None and self.step_tokens < 1:
-            raise ConfigError(f"MCTS(step_tokens={self.step_tokens}): give at least 1, or None")
 
     async def __call__(self, d: Deliberation) -> Thought:
-        """Return the best solution found, or the end of the most visited path.
-
-        Raises:
-            ConfigError: The verifier is a grader and evaluate="verifier", or policy="puct" and the
-                generator's engine gives no log-probs.
-        """
-        if self.evaluate == "verifier" and d.team.grader is not None:
+        """Return the best solution found, or the end of the most visited path."""
+        if self.evaluate == "verifier" and _only_grades(d):
             raise ConfigError(
                 "evaluate='verifier' scores steps, and a grader scores finished solutions only: "
                 "give evaluate='rollout', or the team another verifier"
@@ -148,6 +132,10 @@ class _Found(NamedTuple):
     solution: Thought
     score: float
 
+    @property
+    def rank(self) -> tuple[float, bool]:
+        return self.score, self.solution.answer is not None
+
 
 class _Growth:
     """What is found out about one leaf, and the simulations that share it."""
@@ -168,8 +156,7 @@ class _Simulation(NamedTuple):
     path: list[Edge]
     leaf: Node
     value: float
-    growth: _Growth | None = None
-    """None: the leaf was known to have no way on."""
+    growth: _Growth
     turn: int = 0
     children: Sequence[Child] = ()
     found: _Found | None = None
@@ -190,7 +177,7 @@ class _Search:
         )
         self.best: _Found | None = None
         self._rolls_out = options.evaluate == "rollout" or (
-            options.evaluate == "auto" and d.team.grader is not None
+            options.evaluate == "auto" and _only_grades(d)
         )
         self._growing: dict[Node, _Growth] = {}
         self._done = 0
@@ -204,17 +191,19 @@ class _Search:
         if self.tree.root.exhausted:
             return None
         path, leaf = self.tree.select()
-        if leaf.value is not None:
-            return _visit(path, leaf, leaf.value)
         growth = self._growing.get(leaf)
         if growth is None:
-            growth = self._growing[leaf] = _Growth()
+            growth = _Growth()
+            if leaf.value is None:
+                self._growing[leaf] = growth
         growth.turns += 1
         return self._simulate(path, leaf, growth, growth.turns - 1)
 
     async def _simulate(
         self, path: list[Edge], leaf: Node, growth: _Growth, turn: int
     ) -> _Simulation:
+        if leaf.value is not None:
+            return _Simulation(path, leaf, leaf.value, growth)
         if leaf.finished:
             score = await growth.evaluations[0].do(lambda: self.d.verify(leaf.thought))
             return _Simulation(path, leaf, score, growth, found=_Found(leaf.thought, score))
@@ -266,18 +255,16 @@ class _Search:
     def _settle(self, _: int, done: _Simulation) -> None:
         path, leaf, value, growth, turn, children, found = done
         self._done += 1
-        if growth is not None:
-            if leaf.edges is None and not leaf.finished:
-                self._share(leaf, growth, self._grow(leaf, children))
-            self._growing.pop(leaf, None)
-            if growth.edges:
-                path.append(growth.edges[turn % len(growth.edges)])
-            end = path[-1].child if path else leaf
-            if end.finished:
-                value = self.tree.finish(end, value)
-                self._growing.pop(end, None)
-        if found is not None and found.solution.text and _rank(found) > _rank(self.best):
-            self.best = found
+        if leaf.edges is None and not leaf.finished:
+            self._share(leaf, growth, self._grow(leaf, children))
+        if growth.edges:
+            path.append(growth.edges[turn % len(growth.edges)])
+        self._growing.pop(leaf, None)
+        if path and (end := path[-1].child).finished:
+            value = self.tree.finish(end, value)
+            self._growing.pop(end, None)
+        if found is not None and found.solution.text:
+            self.best = max(self.best or found, found, key=lambda one: one.rank)
         self.tree.back_up(path, value)
 
     def _share(self, leaf: Node, growth: _Growth, edges: list[Edge]) -> None:
@@ -294,10 +281,9 @@ class _Search:
     def _grow(self, leaf: Node, children: Sequence[Child]) -> list[Edge]:
         graph, edges = self.d.graph, self.tree.grow(leaf, children)
         for edge in edges:
-            if not graph.has_edge(leaf.thought.id, edge.child.thought.id):
-                graph.add_edge(
-                    leaf.thought.id, edge.child.thought.id, relation=Relation.CONTINUES.value
-                )
+            way = leaf.thought.id, edge.child.thought.id
+            if not graph.has_edge(*way):
+                graph.add_edge(*way, relation=Relation.CONTINUES.value)
         return edges
 
     def keep_scores(self) -> None:
@@ -307,12 +293,8 @@ class _Search:
             self.d.graph.score(node.thought, "mcts", value)
 
 
-async def _visit(path: list[Edge], leaf: Node, value: float) -> _Simulation:
-    return _Simulation(path, leaf, value)
-
-
-def _rank(found: _Found | None) -> tuple[float, bool]:
-    return (-1.0, False) if found is None else (found.score, found.solution.answer is not None)
+def _only_grades(d: Deliberation) -> bool:
+    return d.team.grader is not None and len(d.team.verifiers) == 1
 
 
 def _logprob(thought: Thought) -> float:

@@ -244,7 +244,7 @@ class SearchTree:
 
 def _leads_to(node: Node, other: Node) -> bool:
     """Whether there is a way down from `node` to `other`, looked for from below."""
-    left, seen = [other], {other}
+    left, seen = [other] if node.edges else [], {other}
     while left:
         for parent in left.pop().parents:
             if parent is node:

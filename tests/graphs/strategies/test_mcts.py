@@ -312,6 +312,15 @@ def test_more_simulations_at_once_than_children_share_the_expansion() -> None:
     assert set(scored.values()) == {1}
 
 
+def test_who_shares_an_expansion_is_under_way_to_the_child_that_it_evaluates() -> None:
+    ways = Ways()
+    search(MCTS(simulations=9, width=4, parallel=8), ways, lambda _p, _text: 0.5)
+    begun = [r.prefix.text.replace("\n\n", "") for r in ways.asked if r.prefix and not r.sample]
+    # 0 to 3 expand a to d and evaluate aa to da; 4 to 7 join them and evaluate ab to db. When the
+    # first is settled, the ninth finds that aa was tried and that ab is being tried.
+    assert begun[:5] == ["a", "b", "c", "d", "ac"]
+
+
 def test_without_a_solution_the_most_visited_path_is_finished() -> None:
     ways = Ways()
     strategy = MCTS(simulations=30, width=2, exploration=0.1)
