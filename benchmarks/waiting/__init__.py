@@ -1,0 +1,1 @@
+"""A server that answers every call after the same time, and what it answers."""
