@@ -35,7 +35,7 @@ from cogitate.tasks import has_answer_line
 __all__ = ["ChainOfActionThought"]
 
 _STEP_END = "\n\n"
-_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 COAT = Operation(
     "generator",
@@ -170,7 +170,9 @@ class ChainOfActionThought:
 
 
 def _own_words(reply: Thought, *shown: str) -> str:
-    """What an agent wrote itself: no `Accept:` line, and no sentence of its prompt.
+    """What an agent wrote itself: no `Accept:` line, and no sentence from its prompt.
+
+    A sentence is from the prompt where all of it stands there, or six words in a row.
 
     Args:
         reply: What it wrote.
@@ -179,13 +181,18 @@ def _own_words(reply: Thought, *shown: str) -> str:
     *before, ask = [message.content for message in reply.prompt or [Message("user", "")]]
     for text in shown:
         ask = ask.replace(neutralise(text.strip()), "")
-    ours = "\n".join([*before, ask])
+    ours = " ".join("\n".join([*before, ask]).casefold().split())
     lines = [
-        " ".join(part for part in _SENTENCE_END.split(line) if part.strip() not in ours)
+        " ".join(part for part in _SENTENCE_END.split(line) if not _is_from(ours, part))
         for line in reply.text.splitlines()
         if parse_critique(line).accepts is None
     ]
     return "\n".join(filter(str.strip, lines)).strip()
+
+
+def _is_from(ours: str, sentence: str) -> bool:
+    words = sentence.casefold().split()
+    return any(" ".join(words[i : i + 6]) in ours for i in range(max(1, len(words) - 5)))
 
 
 def _as_step(d: Deliberation, solution: Thought) -> Thought:

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cogitate.agents import Passage, Template
+from cogitate.agents import Brief, Passage, Shot, Template
 from cogitate.errors import BudgetExhausted, ConfigError
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.gather import gather
@@ -38,6 +38,18 @@ DEBATE = Operation(
         "answer on the last line, in this form:\nAnswer: your answer",
         system="You solve problems together with others and end with a line that begins with "
         "Answer:",
+    ),
+    shots=(
+        Shot(
+            Brief(
+                "Calculate 56 + 27 - 8.",
+                (
+                    Passage("your last answer", "56 + 27 = 73\n73 - 8 = 65\nAnswer: 65"),
+                    Passage("last answer of debater 2", "56 + 27 = 83\n83 - 8 = 75\nAnswer: 75"),
+                ),
+            ),
+            "6 + 7 = 13, so 56 + 27 is 83 and not 73.\n83 - 8 = 75\nAnswer: 75",
+        ),
     ),
 )
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from cogitate.agents import Template, parse_critique
+from cogitate.agents.prompts import SHOTS
 from cogitate.errors import BudgetExhausted, ConfigError
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.gather import gather
@@ -40,6 +41,7 @@ VALIDATE = Operation(
         system="You check solutions carefully.",
     ),
     parser=parse_critique,
+    shots=SHOTS["critique"],
 )
 
 
@@ -126,7 +128,7 @@ class MultiAgentToT:
 
     def _root(self, d: Deliberation, feedback: Sequence[Thought]) -> Thought:
         """The problem once more, for the search of one reasoner."""
-        parents = [d.problem, *feedback]
+        parents = [*feedback, d.problem]
         return d.derive("reasoner", ThoughtKind.PROBLEM, d.problem.text, parents, Relation.RESTARTS)
 
 

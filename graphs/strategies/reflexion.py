@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from cogitate.agents import Lesson, Lessons, Passage, Template
+from cogitate.agents import Brief, Lesson, Lessons, Passage, Shot, Template
 from cogitate.errors import ConfigError
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.operation import Operation
@@ -36,6 +36,19 @@ REFLECT = Operation(
         "say what went wrong in it and what to do differently next time. Do not solve the problem "
         "and do not give an answer.",
         system="You learn from failed attempts.",
+    ),
+    shots=(
+        Shot(
+            Brief(
+                "Calculate 56 + 27 - 8.",
+                (
+                    Passage("solution", "56 + 27 = 73\n73 - 8 = 65\nAnswer: 65"),
+                    Passage("evaluation", "It scored 0.00; 1 is right."),
+                ),
+            ),
+            "I forgot to carry the one when I added the ones. Next time I add ones and tens apart "
+            "and check each sum before I go on.",
+        ),
     ),
 )
 

@@ -184,6 +184,7 @@ PARROTS = [
     "",
     "This is only the beginning of a solution. Check it step by step.\nAccept: no",
     "Say what is wrong and how to mend it.\n\n<partial solution>\nAccept: no",
+    "So the last line must be `Accept: yes` if it is right, I think.",
 ]
 
 
