@@ -257,8 +257,9 @@ class Inquiry:
     ) -> Thought:
         kind, text, start = place.spec.kind, completion.text, begun
         if kind is ThoughtKind.STEP and place.operation == "step":
-            text += completion.stop or ""
-            if _ends(completion, text, begun):
+            stopped = completion.stop in place.agent.sampling.stop
+            text += "" if stopped else completion.stop or ""
+            if stopped or _ends(completion, text, begun):
                 kind = ThoughtKind.SOLUTION
             else:
                 start = ""

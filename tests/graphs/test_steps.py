@@ -68,6 +68,19 @@ def test_a_marked_answer_ends_a_solution_even_before_a_blank_line() -> None:
     assert (result.thought.kind, result.answer) == ("solution", "43")
 
 
+def test_what_stops_the_agent_itself_ends_a_solution() -> None:
+    async def strategy(d: Deliberation) -> cg.Thought:
+        [one] = await d.steps(1)
+        [end] = await d.steps(1, one)
+        assert (one.kind, end.kind) == ("step", "solution")
+        return end
+
+    model = Scripted(continuing("6 * 7 = 42\n\n", "Then 43. END", " and more\n\n"))
+    result = cg.solve("?", cg.Team(cg.Generator(model, stop=("END",))), strategy)
+    assert result.thought is not None
+    assert result.thought.text == "6 * 7 = 42\n\nThen 43. "
+
+
 def test_a_step_cut_at_its_limit_goes_on_in_the_middle_of_a_line() -> None:
     async def strategy(d: Deliberation) -> cg.Thought:
         [half] = await d.steps(1, stop=(), max_tokens=3)
