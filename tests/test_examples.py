@@ -50,6 +50,15 @@ def test_a_strategy_of_ones_own(
     assert printed.count("critique · by critic") == 3
 
 
+def test_a_tree_and_a_graph_of_thoughts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = run("search", monkeypatch=monkeypatch, capsys=capsys)
+    tree, graph = printed.split("problem: ")[1:]
+    assert "explores → step" in tree
+    assert "aggregates → solution · by refiner" in graph
+
+
 def test_an_evaluation(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     printed = run("evaluate", monkeypatch=monkeypatch, capsys=capsys)
     assert [line.split("|")[1].strip() for line in printed.splitlines()[2:]] == [

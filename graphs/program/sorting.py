@@ -27,6 +27,18 @@ _LIST = re.compile(r"\[[-+0-9,\s]*\]")
 _SYSTEM = "You sort lists of numbers and end with a line that begins with Answer:"
 _PUT = "Give it on the last line, in this form:\nAnswer: [1, 2, 3]"
 
+_SORT = Wording(
+    "sort",
+    Template(
+        "{problem}\n\nWrite the smallest number first, and each number as often as it is there. "
+        + _PUT,
+        system=_SYSTEM,
+    ),
+    shots=(
+        Shot(Brief("Sort this list: [3, 1, 4, 1, 5, 9, 2, 6]"), "Answer: [1, 1, 2, 3, 4, 5, 6, 9]"),
+        Shot(Brief("Sort this list: [7, 0, 7, 2, 0, 8]"), "Answer: [0, 0, 2, 7, 7, 8]"),
+    ),
+)
 _MERGE = Wording(
     "merge",
     Template(
@@ -92,7 +104,7 @@ def sorting(*, parts: int = 2, k: int = 5) -> Stage:
 def _sorted(given: Stage, parts: int, k: int) -> Stage:
     """Sort a list by itself, or its halves first."""
     if parts == 1:
-        return KeepBest(Score(Generate(given, k=k), by=nearness))
+        return KeepBest(Score(Generate(given, k=k, wording=_SORT), by=nearness))
     split = Split(given, into=2, parts=halves)
     pair = [_sorted(Part(split, half), parts // 2, k) for half in (0, 1)]
     return KeepBest(Score(Aggregate(pair, k=k, wording=_MERGE), by=nearness))

@@ -7,7 +7,7 @@ that failed stay in the graph and go no further; a stage without thoughts to wor
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from cogitate.agents import Passage, Template, parse_proposals
+from cogitate.agents import Brief, Passage, Shot, Template, parse_proposals
 from cogitate.errors import ConfigError
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.gather import gather
@@ -28,6 +28,17 @@ _SPLIT = Operation(
         "to solve it.",
         system="You split problems, one part on each line.",
     ),
+    shots=(
+        Shot(
+            Brief(
+                "A box holds 6 eggs and a bag 3 apples. How many eggs and apples together are in "
+                "4 boxes and 5 bags?",
+                n=2,
+            ),
+            "A box holds 6 eggs. How many eggs are in 4 boxes?\n"
+            "A bag holds 3 apples. How many apples are in 5 bags?",
+        ),
+    ),
 )
 _IMPROVE = Wording(
     "improve",
@@ -35,6 +46,12 @@ _IMPROVE = Wording(
         "Problem:\n{problem}\n\n{work}\n\nThis solution has an error. Find it, and write a better "
         "solution. Give the final answer on the last line, in this form:\nAnswer: your answer",
         system="You solve problems carefully and end with a line that begins with Answer:",
+    ),
+    shots=(
+        Shot(
+            Brief("Calculate 38 + 47 - 21.", (Passage("solution", "38 + 47 = 75\nAnswer: 54"),)),
+            "38 + 47 is 85, not 75.\n85 - 21 = 64\nAnswer: 64",
+        ),
     ),
     label="solution",
 )

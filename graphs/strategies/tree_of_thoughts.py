@@ -31,7 +31,7 @@ from heapq import heappop, heappush
 from itertools import chain
 from typing import Literal, NamedTuple
 
-from cogitate.agents import Passage, Template, parse_choice
+from cogitate.agents import Brief, Passage, Shot, Template, parse_choice
 from cogitate.agents.game24 import left_over
 from cogitate.errors import ConfigError
 from cogitate.graphs.deliberation import Deliberation
@@ -52,6 +52,15 @@ _VOTE = Operation(
         "and to lead to the right answer? Compare them in a few words. The last line must be the "
         "number of the best, in this form:\nChoice: 1",
         system="You compare candidates carefully.",
+    ),
+    shots=(
+        Shot(
+            Brief(
+                "Calculate 38 + 47 - 21.",
+                (Passage("candidate 1", "38 + 47 = 75"), Passage("candidate 2", "38 + 47 = 85")),
+            ),
+            "38 + 47 is 85, not 75.\nChoice: 2",
+        ),
     ),
 )
 
