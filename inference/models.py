@@ -13,7 +13,8 @@ __all__ = ["PROVIDERS", "Engines", "open_engine"]
 
 PROVIDERS = {
     "hf": "transformers, in process: a model id, a folder, or smollm2-135m (embedded)",
-    "openai": "any OpenAI-compatible server: give its address as base_url",
+    "openai": "any OpenAI-compatible server: give its address as base_url, and what it can do as "
+    "openai/NAME?logprobs=true&continues=true&concurrency=64",
     "scripted": "no model: cogitate.inference.Scripted(...) itself",
     "vllm": "vLLM, in process, for GPUs: a model id, a folder, or smollm2-135m",
 }
@@ -40,9 +41,9 @@ def open_engine(model: str, *, base_url: str | None = None) -> Engine:
     if not name:
         raise ConfigError(f"{model!r} names no model: write it after the slash, as in {provider}/…")
     if provider == "openai":
-        from cogitate.inference.openai.engine import OpenAI  # its HTTP client is slow to import
+        from cogitate.inference.openai.named import open_named  # its HTTP client imports slowly
 
-        return OpenAI(name, base_url=base_url)
+        return open_named(name, base_url=base_url)
     if base_url is not None:
         raise ConfigError(
             f"{model!r} takes no base_url: for a server, name the model openai/{name}"

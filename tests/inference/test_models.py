@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from cogitate.errors import ConfigError
-from cogitate.inference import Engine, Engines, Message, Request, Scripted, open_engine
+from cogitate.inference import Engine, Engines, Message, Price, Request, Scripted, open_engine
 
 LOCAL = "http://127.0.0.1:9/v1"
 
@@ -36,6 +36,27 @@ def test_a_server_address_goes_only_with_openai() -> None:
         open_engine("hf/x", base_url=LOCAL)
     with pytest.raises(ConfigError, match="give it to the engine itself"):
         Engines().open(Scripted(["a"]), base_url=LOCAL)
+
+
+def test_a_name_says_what_a_server_can_do() -> None:
+    name = "openai/critic?logprobs=true&prompt_price=2&completion_price=10"
+    info = open_engine(name, base_url=LOCAL).info
+    assert (info.model, info.logprobs, info.scores) == ("openai/critic", True, False)
+    assert info.price == Price(2.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("logprob=true", "logprob: there is no such option. Options: concurrency, "),
+        ("logprobs=maybe", "logprobs: Input should be a valid boolean"),
+        ("prompt_price=2", "together"),
+        ("concurrency=0", "at least one call"),
+    ],
+)
+def test_an_option_that_a_server_does_not_have_is_refused(query: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        open_engine(f"openai/critic?{query}", base_url=LOCAL)
 
 
 def test_a_name_is_opened_once_and_shared() -> None:
