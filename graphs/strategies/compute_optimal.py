@@ -53,16 +53,16 @@ class ComputeOptimal:
                 "compute-optimal follows a plan: make one with `cogitate calibrate PROBLEMS "
                 "--strategy ... --output plan.json` and give plan=plan.json"
             )
-        _ = self.read
+        _ = self.loaded
 
     @cached_property
-    def read(self) -> Plan:
+    def loaded(self) -> Plan:
         """The plan itself; a file is read once."""
         return self.plan if isinstance(self.plan, Plan) else Plan.read(self.plan)
 
     async def __call__(self, d: Deliberation) -> Thought | None:
         """Return what the strategy for this problem's difficulty returns."""
-        plan = self.read
+        plan = self.loaded
         probes = await d.samples(plan.probes)
         difficulty = await difficulty_of(d, probes, plan.signal)
         d.graph.score(d.problem, "difficulty", difficulty)

@@ -228,7 +228,7 @@ async def _row(
 def _identity(how: Strategy) -> str:
     """All that decides what a strategy does: its name, and what is in the file of its plan."""
     name = name_of(how)
-    return f"{name} {how.read}" if isinstance(how, ComputeOptimal) else name
+    return f"{name} {how.loaded}" if isinstance(how, ComputeOptimal) else name
 
 
 def _record(run: _Run) -> dict[str, JsonValue]:

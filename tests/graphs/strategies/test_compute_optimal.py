@@ -141,8 +141,8 @@ def test_a_plan_is_read_from_its_file_once_and_named_by_its_content(tmp_path: Pa
     named = strategy_named(f"compute-optimal?plan={file}")
     file.unlink()
 
-    assert isinstance(named, cg.ComputeOptimal) and named.read == plan()
-    assert str(plan()) == str(named.read) != str(plan(probes=3))
+    assert isinstance(named, cg.ComputeOptimal) and named.loaded == plan()
+    assert str(plan()) == str(named.loaded) != str(plan(probes=3))
 
 
 @pytest.mark.parametrize(
