@@ -13,14 +13,19 @@ from cogitate.inference.text import valid_unicode
 __all__ = ["extract_answer", "has_answer_line", "last_boxed"]
 
 _DECORATION = r"[ \t>#*_`-]{0,16}"
+_NOT_COPIED = r"(?![ \t:*_`\[<(]{0,8}your answer\b)"
+"""Small models copy the form that the prompt shows, `Answer: your answer`: that is no answer."""
 _ANSWER_LINE = re.compile(
     rf"^{_DECORATION}(?:(?:the|my|your|our)[ ]{{1,4}})?(?:(?:final|correct)[ ]{{1,4}})?answer"
-    r"[ \t*_`]{0,8}[:\uff1a]([^\n]*)$",
+    rf"[ \t*_`]{{0,8}}[:\uff1a]{_NOT_COPIED}([^\n]*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _HASHES = re.compile(r"^[ \t]{0,8}####[ \t]{0,8}([^\n]+)$", re.MULTILINE)
 _SENTENCE = re.compile(
-    r"\banswer(?:[ \t]{1,4}is[ \t]{0,4}:?|[ \t]{0,4}:)[ \t]{0,4}([^\n]{1,2000})", re.IGNORECASE
+    r"\banswer(?:[ \t]{1,4}is[ \t]{0,4}:?|[ \t]{0,4}:)"
+    + _NOT_COPIED
+    + r"[ \t]{0,4}([^\n]{1,2000})",
+    re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 _BRACE = re.compile(r"[{}]")

@@ -84,3 +84,18 @@ def test_a_marked_answer_comes_back_whatever_stood_before(answer: str, before: s
     reply = f"{before}\nAnswer: {answer}"
     assert extract_answer(reply) == answer
     assert has_answer_line(reply)
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ("6 * 7 = 42\nAnswer: your answer", None),
+        ("Answer: 42\nAnswer: your answer", "42"),
+        ("So the answer is: your answer.", None),
+        ("**Answer:** [your answer]", None),
+        ("Answer: your answers are 1 and 2", "your answers are 1 and 2"),
+    ],
+)
+def test_the_form_that_a_prompt_shows_is_no_answer(reply: str, answer: str | None) -> None:
+    assert extract_answer(reply) == answer
+    assert has_answer_line(reply) == (answer is not None)
