@@ -79,6 +79,7 @@ class ChainOfActionThought:
     """Continue, reflect or explore, as the chain itself decides."""
 
     mode: Literal["agents", "tokens"] = "agents"
+    """`tokens`: a tuned model writes the actions itself; `agents`: the team makes the chain."""
     actions: int = 16
     """Actions of a chain that agents make, at most, before it is finished."""
     reflections: int = 2

@@ -65,7 +65,9 @@ class Debate:
     """Several agents answer, read each other's last answers, revise, and vote."""
 
     agents: int = 3
+    """Debaters; the team's generators in turn."""
     rounds: int = 2
+    """Times that each revises after reading the others."""
 
     def __post_init__(self) -> None:
         """Refuse a debate without others."""

@@ -62,15 +62,19 @@ class MultiAgentToT:
     """Several tree searches, a validator, and a vote of what is valid."""
 
     reasoners: int = 3
+    """Searches in a round."""
     rounds: int = 2
     """Rounds at most."""
     consensus: float = 0.5
     """An answer wins with more than this share of the valid votes."""
     breadth: int = 2
+    """As in `TreeOfThoughts`."""
     depth: int = 3
+    """As in `TreeOfThoughts`."""
     width: int = 3
+    """As in `TreeOfThoughts`."""
     generate: Literal["propose", "sample"] = "propose"
-    """These four are the trees' (see `TreeOfThoughts`)."""
+    """As in `TreeOfThoughts`."""
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""

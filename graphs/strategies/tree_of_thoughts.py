@@ -83,10 +83,13 @@ class TreeOfThoughts:
     width: int = 5
     """Thoughts asked for at a state (k)."""
     generate: Literal["propose", "sample"] = "propose"
+    """Several thoughts in one reply, or independent ones."""
     evaluate: Literal["value", "vote"] = "value"
+    """Each state for itself, or all candidates in one prompt."""
     samples: int = 3
     """Verdicts averaged for a state, of a verifier that writes them, or ballots of a vote."""
     search: Literal["bfs", "dfs", "beam", "best-first"] = "bfs"
+    """In which order states are gone on from."""
     threshold: float | None = None
     """States valued at or below it are pruned (v_th); None: none is."""
     expansions: int = 100
