@@ -68,8 +68,8 @@ _VOTE = Operation(
 @strategy(
     "tree-of-thoughts",
     paper="Yao et al. 2023, arXiv:2305.10601",
-    calls="bfs: p = 1 + breadth * (depth - 1) expansions, each 1 proposal (width samples) and "
-    "width * samples verdicts; vote: samples ballots a level",
+    calls="bfs at most: 1 + breadth * (depth - 1) expansions, each one proposal (or width samples) "
+    "and width * samples verdicts; with vote, samples ballots a level instead of the verdicts",
     pays="where a wrong beginning can be seen to be hopeless, as in puzzles",
 )
 @dataclass(frozen=True)
