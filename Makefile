@@ -60,7 +60,7 @@ $(STAMP): requirements.lock pyproject.toml
 # Both locks as one, without dependencies: vLLM's metadata asks for packages that it does not need for
 # text, and its own lock goes before the other. Where pip would choose a GPU build of torch, add
 # PyTorch's index of CPU builds: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu.
-$(VLLM)/.installed: requirements.lock requirements-vllm.lock
+$(VLLM)/.installed: requirements.lock requirements-vllm.lock pyproject.toml
 	@test -e $@ || { echo "Making $(VLLM) (some minutes, once)"; $(PYTHON) -m venv --clear $(VLLM); }
 	@rm -f $@
 	awk -F== 'NR == FNR { own[$$1]; print; next } !($$1 in own)' requirements-vllm.lock \

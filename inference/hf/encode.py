@@ -57,7 +57,7 @@ class Encoder:
         if not self._tokenizer.is_fast:
             raise ConfigError(f"{folder} has no tokenizer.json: save it with a fast tokenizer")
         if self._tokenizer.chat_template is None:
-            raise ConfigError(f"{folder} has no chat template: give HF(..., chat_template=...)")
+            raise ConfigError(f"{folder} has no chat template: give chat_template=...")
         self._controls = Tokenizer.from_str(self._tokenizer.backend_tokenizer.to_str())
         self._controls.no_truncation()
         self._controls.no_padding()

@@ -36,6 +36,9 @@ _ENDLESS = 1 << 40
 _TOP = 128
 """The most tokens whose log-probabilities vLLM reads off one distribution."""
 
+_TAIL = 32
+"""Tokens of a prompt that are about to be computed although all before them is cached."""
+
 T = TypeVar("T")
 
 
@@ -174,9 +177,9 @@ class VLLM:
     async def score(self, request: Request, texts: Sequence[str]) -> list[Score]:
         """The log-probability of each of `texts` as the reply, at temperature 1.
 
-        Texts of one token each are read off one distribution, the prompt's blocks from the cache;
-        for longer ones the prompt is computed again. No end token is added. A usage counts the
-        scored tokens as prompt tokens: nothing was sampled.
+        Short texts are read off the distributions after the prompt and after their beginnings, all
+        of whose blocks come from the cache; for long ones the prompt is computed again. No end
+        token is added. A usage counts the scored tokens as prompt tokens: nothing was sampled.
 
         Raises:
             EngineRefused: A text without tokens, or a closed engine.
@@ -193,23 +196,25 @@ class VLLM:
             if len(prompt.ids) + len(ids) >= (self.info.context or _ENDLESS):
                 raise PromptTooLong(_too_long(len(prompt.ids) + len(ids) + 1, self.info))
         core = await self._running()
-        from cogitate.inference.vllm.reply import first_token_scores, text_score
+        from cogitate.inference.vllm.reply import scores_by_context, text_score
 
-        tokens = [ids[0] for ids in given]
-        if all(len(ids) == 1 for ids in given) and len(set(tokens)) <= _TOP:
-            way = core.library.parameters(
-                temperature=0, max_tokens=1, logprobs_of=list(dict.fromkeys(tokens))
-            )
-            (output,) = await _within(
-                core, core.sample(prompt.ids, [way], request.adapter, _output)
-            )
-            return first_token_scores(output, texts, tokens, prompt)
+        following = _following(given)
+        worth = len(following) * _TAIL <= len(given) * len(prompt.ids)
+        if worth and max(map(len, following.values())) <= _TOP:
+            ways = [
+                core.library.parameters(temperature=0, max_tokens=1, logprobs_of=list(tokens))
+                for tokens in following.values()
+            ]
+            calls = [
+                core.sample((*prompt.ids, *context), [way], request.adapter, _output)
+                for context, way in zip(following, ways, strict=True)
+            ]
+            outputs = await _all_within(core, calls)
+            found = dict(zip(following, outputs, strict=True))
+            return scores_by_context(found, texts, given, prompt)
         way = core.library.parameters(temperature=0, max_tokens=1, prompt_logprobs=True)
-        calls = [
-            _within(core, core.sample((*prompt.ids, *ids), [way], request.adapter, _output))
-            for ids in given
-        ]
-        outputs = [output for (output,) in await asyncio.gather(*calls)]
+        calls = [core.sample((*prompt.ids, *ids), [way], request.adapter, _output) for ids in given]
+        outputs = await _all_within(core, calls)
         return [
             text_score(output, text, ids, prompt, first=i == 0)
             for i, (output, text, ids) in enumerate(zip(outputs, texts, given, strict=True))
@@ -336,6 +341,30 @@ class VLLM:
 async def _within(core: "Core", call: Coroutine[None, None, T]) -> T:
     """Await what runs in the core's event loop; to be cancelled here is to be cancelled there."""
     return await asyncio.wrap_future(core.submit(call))
+
+
+async def _all_within(core: "Core", calls: Sequence[Coroutine[None, None, list[T]]]) -> list[T]:
+    """Await several calls of one result each; where one fails, the others are cancelled."""
+    tasks = [asyncio.ensure_future(_within(core, call)) for call in calls]
+    try:
+        return [result for (result,) in await asyncio.gather(*tasks)]
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _following(given: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], dict[int, None]]:
+    """Return, by what stands before them in a text, all tokens that follow there.
+
+    Example:
+        >>> _following([(1, 2), (1, 3)])
+        {(): {1: None}, (1,): {2: None, 3: None}}
+    """
+    found: dict[tuple[int, ...], dict[int, None]] = {}
+    for ids in given:
+        for i, token in enumerate(ids):
+            found.setdefault(ids[:i], {})[token] = None
+    return found
 
 
 def _output(output: "Output", _revision: str, _latency: float) -> "Output":

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Protocol, cast
 
 from cogitate.errors import ConfigError
+from cogitate.inference.vllm.orphan import OWNER
 
 __all__ = ["AsyncLLM", "Lora", "Output", "Parameters", "Sample", "Vllm", "load_vllm"]
 
@@ -132,8 +133,9 @@ class Vllm:
         arguments = import_module("vllm.engine.arg_utils").AsyncEngineArgs(**options)
         engine = import_module("vllm.v1.engine.async_llm").AsyncLLM
         # In eager mode one small function of the sampler would still wait for a C++ compiler.
-        compiler = {"TORCH_COMPILE_DISABLE": "1"} if eager and self.on_cpu else {}
-        with _environment({"PYTHONWARNINGS": "ignore", **compiler}), _main_is_not_run_again():
+        inherited = {"TORCH_COMPILE_DISABLE": "1"} if eager and self.on_cpu else {}
+        inherited |= {"PYTHONWARNINGS": "ignore", OWNER: str(os.getpid())}
+        with _environment(inherited), _main_is_not_run_again():
             return cast(AsyncLLM, engine.from_engine_args(arguments))
 
     def parameters(
@@ -202,7 +204,7 @@ def load_vllm() -> Vllm:
     try:
         return Vllm(import_module("vllm"))
     except ModuleNotFoundError as error:
-        if error.name == "vllm":
+        if (error.name or "").partition(".")[0] == "vllm":
             raise ConfigError(_INSTALL) from None
         raise ConfigError(f"vLLM lacks {error.name}: install it again. {_INSTALL}") from error
     except (ImportError, OSError, AttributeError) as error:

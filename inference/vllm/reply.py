@@ -1,7 +1,7 @@
 """From what vLLM sampled to what the caller is given."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from cogitate.errors import EngineError, EngineUnavailable
@@ -12,7 +12,7 @@ from cogitate.inference.request import Request
 from cogitate.inference.text import before_stop, split_reasoning, valid_unicode
 from cogitate.inference.vllm.library import Output, Sample
 
-__all__ = ["Sampled", "completion", "first_token_scores", "text_score"]
+__all__ = ["Sampled", "completion", "scores_by_context", "text_score"]
 
 _OVERLAP = 8
 """Tokens of a begun reply that are decoded with its continuation: a token may be half a word."""
@@ -113,17 +113,27 @@ def text_score(
     return Score(text, tuple(ids), values, usage)
 
 
-def first_token_scores(
-    output: Output, texts: Sequence[str], tokens: Sequence[int], prompt: Prompt
+def scores_by_context(
+    outputs: Mapping[tuple[int, ...], Output],
+    texts: Sequence[str],
+    given: Sequence[tuple[int, ...]],
+    prompt: Prompt,
 ) -> list[Score]:
-    """Return the scores of texts of one token each, all read off the same distribution."""
-    entry = (output.outputs[0].logprobs or ({},))[0]
-    cached = min(output.num_cached_tokens or 0, len(prompt.ids))
+    """Return the scores of texts, token by token from the distribution that it was read off.
+
+    Args:
+        outputs: What came of the prompt and the beginning of a text, by that beginning.
+        texts: The texts.
+        given: Their tokens.
+        prompt: What stands before them.
+    """
+    entries = {context: (o.outputs[0].logprobs or ({},))[0] for context, o in outputs.items()}
+    cached = min(outputs[()].num_cached_tokens or 0, len(prompt.ids))
     done = []
-    for i, (text, token) in enumerate(zip(texts, tokens, strict=True)):
-        value = entry[token].logprob
-        if math.isnan(value):
+    for i, (text, ids) in enumerate(zip(texts, given, strict=True)):
+        values = tuple(entries[ids[:at]][token].logprob for at, token in enumerate(ids))
+        if any(math.isnan(value) for value in values):
             raise EngineError(f"the score of {text!r} is no number: use dtype='float32'")
         first, held = (len(prompt.ids), cached) if i == 0 else (0, 0)
-        done.append(Score(text, (token,), (value,), Usage(prompt=first + 1, cached=held)))
+        done.append(Score(text, ids, values, Usage(prompt=first + len(ids), cached=held)))
     return done
