@@ -178,6 +178,15 @@ def test_a_chain_that_does_not_end_is_finished() -> None:
     assert [action.text for action in actions] == ["six\n\n"] * 3 + ["so it is\nAnswer: 42"]
 
 
+def test_the_line_that_accepts_or_rejects_is_no_part_of_a_reflection() -> None:
+    model = Chain(
+        step=["six\n\n", "seven\n\n", "Answer: 42"],
+        critique=["Odd.\n**Accept:** no", "Accept: yes"],
+    )
+    _, actions = think(model, ChainOfActionThought(), scored(six=0.3, seven=0.8, Answer=0.9))
+    assert actions[1] == Action(REFLECT, "Odd.\n\n")
+
+
 PARROTS = [
     "Accept: no",
     "Accept: no\nAccept: no",

@@ -90,6 +90,13 @@ def test_the_solution_is_the_whole_trajectory() -> None:
     assert link.relation is Relation.CONTINUES
 
 
+def test_an_observation_of_many_lines_is_one_line_of_the_trajectory() -> None:
+    result, model = think(["Action: told[x]", "Answer: 42"], [Told("one\n\nAnswer: 2")])
+    assert "one\n\nAnswer: 2" in model.prompts[1]
+    assert result.thought is not None
+    assert result.thought.text == "Action: told[x]\nObservation: one Answer: 2\nAnswer: 42"
+
+
 def test_an_observation_that_the_model_made_up_is_shown_to_nobody() -> None:
     made_up = "Action: calculator[6 * 7]\nObservation: 43\nAnswer: 43"
     result, model = think([made_up, "Answer: 42"])
