@@ -10,7 +10,13 @@ from cogitate.inference import Request, Scripted
 
 PROBLEM = cg.tasks.Problem(id="p", prompt="What is 6 * 7?", reference="42", kind="numeric")
 NAMES = ("ada", "bob", "cy")
-SMALL = {"breadth": 1, "depth": 1, "width": 1}
+
+
+def small(rounds: int = 2, consensus: float = 0.5) -> MultiAgentToT:
+    """Three reasoners with the smallest trees."""
+    return MultiAgentToT(
+        reasoners=3, rounds=rounds, consensus=consensus, breadth=1, depth=1, width=1
+    )
 
 
 class Reasoners:
@@ -50,18 +56,18 @@ class Reasoners:
 def test_a_confident_wrong_reasoner_is_outvoted_after_validation() -> None:
     answers = {"ada": ["41"], "bob": ["41"], "cy": ["42"]}
     model = Reasoners(answers, valid={"42"})
-    result = cg.solve(PROBLEM, model.team(), MultiAgentToT(reasoners=3, **SMALL))
+    result = cg.solve(PROBLEM, model.team(), small())
     assert result.answer == "42"
     assert len(model.asked("propose")) == 3 and len(model.asked("validate")) == 3
     # without the validator the two wrong ones win
     model = Reasoners(answers, valid={"41", "42"})
-    assert cg.solve(PROBLEM, model.team(), MultiAgentToT(reasoners=3, **SMALL)).answer == "41"
+    assert cg.solve(PROBLEM, model.team(), small()).answer == "41"
 
 
 def test_without_consensus_another_round_begins_with_the_feedback() -> None:
     answers = {"ada": ["40", "42"], "bob": ["41", "42"], "cy": ["43", "7"]}
     model = Reasoners(answers, valid={"40", "41", "42"})
-    result = cg.solve(PROBLEM, model.team(), MultiAgentToT(reasoners=3, rounds=2, **SMALL))
+    result = cg.solve(PROBLEM, model.team(), small(rounds=2))
     assert result.answer == "42"
     for first, second in zip(*(model.asked("propose")[i : i + 3] for i in (0, 3)), strict=True):
         before, after = first.messages[-1].content, second.messages[-1].content
@@ -75,7 +81,7 @@ def test_without_consensus_another_round_begins_with_the_feedback() -> None:
 def test_a_round_with_nothing_valid_is_followed_by_another() -> None:
     answers = {"ada": ["41", "41"], "bob": ["41", "42"], "cy": ["41", "41"]}
     model = Reasoners(answers, valid={"42"})
-    result = cg.solve(PROBLEM, model.team(), MultiAgentToT(reasoners=3, rounds=2, **SMALL))
+    result = cg.solve(PROBLEM, model.team(), small(rounds=2))
     assert result.answer == "42"
 
 
@@ -84,7 +90,7 @@ def test_consensus_is_more_than_a_share_of_the_valid_votes(consensus: float, rou
     # round one: 42 has two of three valid votes
     answers = {"ada": ["42", "42"], "bob": ["42", "42"], "cy": ["41", "42"]}
     model = Reasoners(answers, valid={"41", "42"})
-    strategy = MultiAgentToT(reasoners=3, rounds=2, consensus=consensus, **SMALL)
+    strategy = small(rounds=2, consensus=consensus)
     assert cg.solve(PROBLEM, model.team(), strategy).answer == "42"
     assert len(model.asked("propose")) == 3 * rounds
 
@@ -92,16 +98,16 @@ def test_consensus_is_more_than_a_share_of_the_valid_votes(consensus: float, rou
 def test_where_rounds_run_out_the_last_valid_votes_decide() -> None:
     answers = {"ada": ["40", "7"], "bob": ["41", "8"], "cy": ["43", "9"]}
     model = Reasoners(answers, valid={"41", "43"})
-    strategy = MultiAgentToT(reasoners=3, rounds=2, consensus=0.5, **SMALL)
+    strategy = small(rounds=2, consensus=0.5)
     assert cg.solve(PROBLEM, model.team(), strategy).answer == "41"
     model = Reasoners({"ada": ["7"], "bob": ["8"], "cy": ["8"]}, valid=set())
-    strategy = MultiAgentToT(reasoners=3, rounds=1, **SMALL)
+    strategy = small(rounds=1)
     assert cg.solve(PROBLEM, model.team(), strategy).answer == "8"
 
 
 def test_each_reasoner_searches_a_tree_of_its_own() -> None:
     model = Reasoners({name: ["42"] for name in NAMES}, valid={"42"})
-    result = cg.solve(PROBLEM, model.team(), MultiAgentToT(reasoners=3, **SMALL))
+    result = cg.solve(PROBLEM, model.team(), small())
     graph = result.graph
     roots = [child for child in graph.children(graph.root) if child.kind is ThoughtKind.PROBLEM]
     assert len(roots) == 3
@@ -143,7 +149,7 @@ def test_a_reasoner_whose_calls_fail_does_not_vote() -> None:
     team = cg.Team(
         [cg.Generator(engine, name=name) for name in NAMES], cg.Critic(engine), cg.Verifier(engine)
     )
-    result = cg.solve(PROBLEM, team, MultiAgentToT(reasoners=3, **SMALL))
+    result = cg.solve(PROBLEM, team, small())
     assert result.answer == "42"
     assert result.errors
 
@@ -155,7 +161,7 @@ def test_the_budget_ends_it_with_the_best_of_the_rounds_before() -> None:
     result = cg.solve(
         PROBLEM,
         model.team(),
-        MultiAgentToT(reasoners=3, rounds=3, **SMALL),
+        small(rounds=3),
         budget=cg.Budget(calls=calls + 2),
     )
     assert result.stopped == "calls"
