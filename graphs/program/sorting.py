@@ -25,7 +25,7 @@ __all__ = ["halves", "nearness", "sorting"]
 
 _LIST = re.compile(r"\[[-+0-9,\s]*\]")
 _SYSTEM = "You sort lists of numbers and end with a line that begins with Answer:"
-_PUT = "Give it on the last line, in this form:\nAnswer: [1, 2, 3]"
+_PUT = "Give it on the last line, in this form:\nAnswer: [the numbers]"
 
 _SORT = Wording(
     "sort",
