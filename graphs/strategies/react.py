@@ -7,7 +7,8 @@ holds neither an action nor an answer.
 
 The first mark in a reply counts, and what a model writes after its action is dropped: an
 observation that it made up is shown to nobody. The solution is the whole trajectory, in which an
-observation stands on one line, so that no line of it reads as an answer.
+observation stands on one line, so that no line of it reads as an answer. An agent's own prompt for
+`act` or `conclude` has to name the tools itself.
 
 Departures: the paper shows trajectories of the same data set, here a model under two billion
 parameters is shown one, and each step is a chat turn of its own. Where the paper gives up after
