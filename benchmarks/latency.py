@@ -252,9 +252,10 @@ def show(one: float, rows: Sequence[Row], flight: Flight | None) -> None:
     if flight is not None:
         print(
             f"{PROBLEMS} problems, one engine, {LIMIT} calls at a time: {flight.calls} calls in "
-            f"{flight.seconds:.2f} s (at best {flight.at_best:.2f} s).\nAt the server, from the first "
-            f"second to the last but one: {flight.mean:.1f} in flight, {flight.least:.1f} in the "
-            f"worst tenth of a second; fewer than {FULL:.0%} of the limit {flight.below:.1%} of "
+            f"{flight.seconds:.2f} s (at best {flight.at_best:.2f} s).\n"
+            "At the server, from the first second to the last but one: "
+            f"{flight.mean:.1f} in flight, {flight.least:.1f} in the worst tenth of a second; "
+            f"fewer than {FULL:.0%} of the limit {flight.below:.1%} of "
             "the time"
         )
 
