@@ -61,10 +61,12 @@ $ python benchmarks/simulated.py --short              # a small form, in seconds
   what comparisons count unless they say otherwise; calls of verifiers and critics are in all
   counts. Tokens and calls are means of a problem.
 - Intervals are 95%: Wilson's for shares, bootstrap over problems for differences and ratios. A
-  claim *holds* where its accuracy is not measurably lower and the whole interval of its tokens lies
-  below the bound.
-- `wins`, `even` and `loses` compare with the largest best-of-n that costs no more, in points of
-  accuracy.
+  claim **holds** where the interval excludes a loss of more than five points, and that of its
+  tokens lies below the bound. It is **open** where tokens are below the bound and accuracy is not
+  measurably lower, but such a loss is not excluded. Otherwise it **does not hold**.
+- A strategy `wins` where it is measurably better than the cheapest best-of-n that costs at least as
+  much, and `loses` where it is measurably worse than the dearest one that costs no more; `even`
+  compares with the nearest in cost. Differences are points of accuracy.
 - One flaw of the simulation was mended after a first look: two right solutions used to be the same
   text, and so always got the same score; now steps are worded in many ways. No rate was changed.
 """
@@ -96,7 +98,15 @@ def write(names: list[str], *, again: list[str], jobs: int) -> None:
         parts.append(section.text)
         for file, drawing in section.charts.items():
             (PAGE.parent / file).write_text(drawing)
+    parts[1:1] = [claims(parts)]
     PAGE.write_text("\n\n".join(part.strip() for part in [*parts, rates()]) + "\n")
+
+
+def claims(parts: list[str]) -> str:
+    """All that was claimed, with what came of it."""
+    words = ("**Holds**", "**Open**", "**Does not hold**")
+    found = [line for part in parts for line in part.splitlines() if line.startswith(words)]
+    return "\n".join(["## In short\n", *(f"- {line}" for line in found)])
 
 
 def rates() -> str:
@@ -107,17 +117,20 @@ def rates() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Strategies on a simulated solver")
-    parser.add_argument("--only", nargs="+", choices=[*EXPERIMENTS, *SWEEPS], help="only these")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="only these; none: no new ones")
     parser.add_argument("--short", action="store_true", help="few problems, in seconds")
     parser.add_argument("--sweep", action="store_true", help="vary the rates too")
     parser.add_argument("--write", action="store_true", help="write docs/simulated.md")
     parser.add_argument("--jobs", type=int, default=2, help="experiments at the same moment")
     asked = parser.parse_args()
     names = [*EXPERIMENTS, *(SWEEPS if asked.sweep else ())]
+    chosen = names if asked.only is None else asked.only
+    if unknown := [name for name in chosen if name not in {**EXPERIMENTS, **SWEEPS}]:
+        parser.error(f"{unknown[0]!r}: choose from {', '.join([*EXPERIMENTS, *SWEEPS])}")
     if asked.write and not asked.short:
-        write(names, again=asked.only or names, jobs=asked.jobs)
+        write(names, again=chosen, jobs=asked.jobs)
         return
-    for name in asked.only or names:
+    for name in chosen:
         print(run(name, short=asked.short).text + "\n", flush=True)
 
 

@@ -15,7 +15,7 @@ from cogitate.tasks import Problem
 from cogitate.training import Interval, Outcome, wilson
 from simulation.cache import PrefixCache
 
-__all__ = ["Difference", "Row", "difference", "engine", "matched", "measure", "ratio", "table"]
+__all__ = ["Difference", "Row", "difference", "engine", "measure", "ratio", "table", "verdict"]
 
 _RESAMPLES = 2_000
 
@@ -41,6 +41,11 @@ class Row:
     def completion(self) -> list[float]:
         """Completion tokens of each problem."""
         return [float(outcome.completion_tokens) for outcome in self.outcomes]
+
+    @property
+    def total(self) -> list[float]:
+        """All tokens of each problem, cached ones included: what they are without a cache."""
+        return [float(o.prompt_tokens + o.completion_tokens) for o in self.outcomes]
 
     @property
     def accuracy(self) -> float:
@@ -112,12 +117,6 @@ def _middle(ordered: Sequence[float]) -> Interval:
     return Interval(ordered[cut], ordered[-1 - cut])
 
 
-def matched(row: Row, baselines: Sequence[Row]) -> Row:
-    """The most expensive baseline that costs no more than `row`, or the cheapest there is."""
-    affordable = [one for one in baselines if one.cost <= row.cost * 1.02]
-    return max(affordable, key=lambda one: one.cost, default=min(baselines, key=lambda o: o.cost))
-
-
 _HEADER = (
     "| strategy | right | 95% interval | computed tokens | prompt | cached | completion | calls |"
 )
@@ -148,10 +147,25 @@ def table(rows: Sequence[Row], *, baselines: Sequence[Row] = ()) -> str:
 
 
 def verdict(row: Row, baselines: Sequence[Row]) -> str:
-    """How a strategy compares with the baseline that costs as much."""
+    """Whether a strategy wins or loses against baselines of about its cost.
+
+    It wins where it is measurably better than the cheapest baseline that costs at least as much,
+    and loses where it is measurably worse than the dearest one that costs no more.
+    """
     if any(row is one for one in baselines):
         return ""
-    other = matched(row, baselines)
-    value, low, high = difference(row.right, other.right)
-    word = "**loses**" if high < 0 else "wins" if low > 0 else "even"
-    return f"{word}: {value * 100:+.1f} ({low * 100:+.1f} to {high * 100:+.1f}) vs `{other.name}`"
+    dearer = [one for one in baselines if one.cost >= row.cost]
+    cheaper = [one for one in baselines if one.cost <= row.cost]
+    above = min(dearer, key=lambda one: one.cost) if dearer else None
+    below = max(cheaper, key=lambda one: one.cost) if cheaper else None
+    if above and (better := difference(row.right, above.right)).low > 0:
+        return _said("wins", better, above)
+    if below and (worse := difference(row.right, below.right)).high < 0:
+        return _said("**loses**", worse, below)
+    nearest = min(baselines, key=lambda one: abs(math.log(one.cost / row.cost)))
+    return _said("even", difference(row.right, nearest.right), nearest)
+
+
+def _said(word: str, found: Difference, other: Row) -> str:
+    value, low, high = (100 * part for part in found)
+    return f"{word}: {value:+.1f} ({low:+.1f} to {high:+.1f}) vs `{other.name}`"

@@ -47,9 +47,9 @@ def sweep(size: Size) -> Section:
         lines.append(f"| {name} | {curve[3].accuracy:.1%} | {' | '.join(cells)} |")
     text = [
         "## Where search loses",
-        f"{size.swept} problems of step-wise arithmetic for each row. Every cell compares with the "
-        "largest weighted best-of-n that costs no more computed tokens: points of accuracy with "
-        "their 95% interval. With this many cells, one in forty loses or wins by luck alone.",
+        f"{size.swept} problems of step-wise arithmetic for each row. Every cell compares with "
+        "weighted best-of-n of about the same computed tokens: points of accuracy with their 95% "
+        "interval. Of this many cells some win or lose by luck alone.",
         "\n".join(lines),
     ]
     return Section("\n\n".join(text), {})
@@ -65,7 +65,7 @@ def beginnings(size: Size) -> Section:
     for partial in (1.0, 1.5, 2.0, 3.0):
         for persistence in (0.6, 0.9):
             rates = replace(RATES, partial=partial, persistence=persistence)
-            test = Calculating.of(size.swept, seed=TEST, rates=rates)
+            test = Calculating.of(size.arithmetic, seed=TEST, rates=rates)
             plain, saving = test.rows("best-of-n?n=16", "speculative-rejection?n=16")
             value, low, high = difference(saving.right, plain.right)
             completion = ratio(saving.completion, plain.completion).value
@@ -77,7 +77,7 @@ def beginnings(size: Size) -> Section:
             )
     text = [
         "## Speculative rejection: how well beginnings must be judged",
-        f"{size.swept} problems of step-wise arithmetic for each row, n = 16. `persistence` is the "
+        f"{size.arithmetic} problems of step-wise arithmetic for each row, n = 16. `persistence` is the "
         "correlation of the verifier's errors from step to step: where it is high, early scores "
         "foretell the last one.",
         "\n".join(lines),

@@ -5,14 +5,14 @@ problems and the chance of another seed.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cogitate as cg
 from cogitate import training
 from cogitate.tasks import Problem
 from simulation import arithmetic
 from simulation.chart import Line, Point, chart
-from simulation.measure import Difference, Row, engine, measure
+from simulation.measure import Difference, Row, difference, engine, measure, ratio
 from simulation.rates import RATES, Rates
 
 __all__ = [
@@ -26,12 +26,22 @@ __all__ = [
     "accuracy_chart",
     "best_of",
     "claim",
+    "judged",
     "line",
     "powers",
 ]
 
 DEV, TEST = (1, 2, 3), 101
 """Seeds of what parameters and plans were chosen on, and of what is reported."""
+
+
+_MARGIN = 0.05
+Count = Literal["computed", "completion", "total"]
+_COUNTS: Mapping[Count, str] = {
+    "computed": "computed tokens",
+    "completion": "completion tokens",
+    "total": "tokens without a cache",
+}
 
 
 class Size(NamedTuple):
@@ -96,25 +106,35 @@ def powers(largest: int) -> list[int]:
     return [n for n in (2, 4, 8, 16, 32, 64) if n <= largest]
 
 
-def claim(
-    what: str, gain: Difference, spent: Difference, *, most: float, also: str, other: Difference
-) -> str:
-    """Say whether a claim holds: not measurably less right, and cheap enough with certainty.
+def claim(what: str, row: Row, other: Row, *, count: Count, most: float) -> str:
+    """Say whether a claim holds, as the head of the page defines it.
 
     Args:
         what: The claim.
-        gain: The difference in accuracy.
-        spent: The ratio of the tokens that it is about.
-        most: What that may be.
-        also: What the other count is called.
-        other: The ratio in that count.
+        row: Whose claim it is.
+        other: What it is compared with.
+        count: The tokens that it is about.
+        most: What part of the other's it may cost.
     """
-    holds = gain.high >= 0 and spent.high <= most
+    gain = difference(row.right, other.right)
+    spent = {name: ratio(getattr(row, name), getattr(other, name)) for name in _COUNTS}
+    word = judged(gain) if spent[count].high <= most else "Does not hold"
+    about, *others = [count, *(name for name in _COUNTS if name != count)]
+    value, low, high = spent[about]
     return (
-        f"**{'Holds' if holds else 'Does not hold'}**: {what}. {gain.value * 100:+.1f} points "
-        f"({gain.low * 100:+.1f} to {gain.high * 100:+.1f}) at {spent.value:.0%} of the tokens "
-        f"({spent.low:.0%} to {spent.high:.0%}), and at {other.value:.0%} of the {also} tokens."
+        f"**{word}**: {what}. {gain.value * 100:+.1f} points "
+        f"({gain.low * 100:+.1f} to {gain.high * 100:+.1f}) at {value:.0%} ({low:.0%} to "
+        f"{high:.0%}) of the {_COUNTS[about]}, "
+        + " and ".join(f"{spent[name].value:.0%} of the {_COUNTS[name]}" for name in others)
+        + "."
     )
+
+
+def judged(gain: Difference) -> str:
+    """Whether nothing is lost: more than five points are excluded, not excluded, or lost."""
+    if gain.low >= -_MARGIN:
+        return "Holds"
+    return "Open" if gain.high >= 0 else "Does not hold"
 
 
 def line(name: str, rows: Sequence[Row]) -> Line:
