@@ -30,6 +30,7 @@ At the end each visited thought has two scores: `visits`, the part of all simula
 it, and `mcts`, its value; both lie in [0, 1].
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -298,9 +299,9 @@ def _only_grades(d: Deliberation) -> bool:
 
 
 def _logprob(thought: Thought) -> float:
-    if thought.logprob is None:
+    if thought.logprobs is None:
         raise ConfigError(
             "policy='puct' needs log-probs: use an engine that gives them (hf/, or openai/ with "
             "logprobs) or policy='uct'"
         )
-    return thought.logprob
+    return -math.inf if thought.logprob is None else thought.logprob  # nothing was added

@@ -79,8 +79,12 @@ def priors(logprobs: Sequence[float]) -> list[float]:
     Example:
         >>> [round(p, 4) for p in priors([-1.0, -1.0 - math.log(3)])]
         [0.75, 0.25]
+        >>> priors([-1.0, -math.inf]), priors([-math.inf, -math.inf])
+        ([1.0, 0.0], [0.5, 0.5])
     """
     highest = max(logprobs, default=0.0)
+    if highest == -math.inf:
+        return [1 / len(logprobs)] * len(logprobs)
     weights = [math.exp(logprob - highest) for logprob in logprobs]
     total = sum(weights)
     return [weight / total for weight in weights]

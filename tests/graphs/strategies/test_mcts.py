@@ -371,6 +371,18 @@ def test_puct_follows_the_likeliest_step_first() -> None:
     assert visits["b"] > visits["c"] > visits["a"]
 
 
+def test_puct_takes_a_reply_that_adds_nothing_for_the_least_likely() -> None:
+    def reply(request: Request) -> Completion:
+        if request.prefix is None or request.sample:
+            return likely_steps(request)
+        return Completion(text="", prompt_ids=(1,), token_ids=(), logprobs=(), usage=Usage(1, 0, 0))
+
+    team = cg.Team.of(Scripted(reply), verifier=lambda _p, text: 0.5)
+    result = cg.solve(PROBLEM, team, MCTS(simulations=12, width=3, parallel=1, policy="puct"))
+    nothing = [t for t in result.graph.thoughts() if t.tokens and not t.tokens.token_ids]
+    assert nothing and sum(t.scores.get("visits", 0.0) for t in nothing) == 0
+
+
 def test_puct_without_log_probs_is_refused() -> None:
     with pytest.raises(cg.ConfigError, match="log-probs"):
         search(MCTS(policy="puct"), Ways(), lambda _p, text: 0.5)
