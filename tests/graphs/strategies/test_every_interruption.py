@@ -151,3 +151,23 @@ def test_a_search_whose_verifying_function_hangs_ends_when_it_is_stopped(name: s
             check(result, "interrupted", hanging, mind)
 
     asyncio.run(scenario())
+
+
+def test_a_strategy_that_leaves_a_task_behind_is_found_out() -> None:
+    left: list[asyncio.Future[None]] = []
+
+    async def careless(d: cg.Deliberation) -> cg.Thought:
+        left.append(asyncio.ensure_future(asyncio.sleep(60)))
+        return await d.generate()
+
+    async def scenario() -> None:
+        hanging, stop = Hanging(0), asyncio.Event()
+        mind = Thinker(before=hanging)
+        search = asyncio.ensure_future(cg.asolve(LIST, team(mind), careless, stop=stop))
+        await hanging.hangs.wait()
+        stop.set()
+        with pytest.raises(AssertionError, match="all_tasks"):
+            check(await search, "interrupted", hanging, mind)
+
+    asyncio.run(scenario())
+    assert left[0].cancelled()
