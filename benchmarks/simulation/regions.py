@@ -6,7 +6,7 @@ from statistics import fmean
 
 from simulation.measure import difference, ratio, verdict
 from simulation.rates import RATES, Rates
-from simulation.setting import TEST, Calculating, Section, Size, best_of
+from simulation.setting import TEST, Calculating, Section, Size, best_of, judged
 from simulation.trees import GRAPHS, TREES, errors_of, sorted_by
 
 __all__ = ["beginnings", "merging", "sweep"]
@@ -59,27 +59,28 @@ def beginnings(size: Size) -> Section:
     """How well must beginnings be judged for speculative rejection to lose nothing?"""
     lines = [
         "| verifier of beginnings (separation) | its persistence | best-of-n | speculative | "
-        "difference | completion saved | computed saved |",
-        "| ---: | ---: | ---: | ---: | --- | ---: | ---: |",
+        "difference | completion saved | computed saved | at equal accuracy |",
+        "| ---: | ---: | ---: | ---: | --- | ---: | ---: | --- |",
     ]
     for partial in (1.0, 1.5, 2.0, 3.0):
         for persistence in (0.6, 0.9):
             rates = replace(RATES, partial=partial, persistence=persistence)
             test = Calculating.of(size.arithmetic, seed=TEST, rates=rates)
             plain, saving = test.rows("best-of-n?n=16", "speculative-rejection?n=16")
-            value, low, high = difference(saving.right, plain.right)
+            apart = difference(saving.right, plain.right)
+            value, low, high = (100 * part for part in apart)
             completion = ratio(saving.completion, plain.completion).value
             computed = ratio(saving.computed, plain.computed).value
             lines.append(
                 f"| {partial} | {persistence} | {plain.accuracy:.1%} | {saving.accuracy:.1%} | "
-                f"{value * 100:+.1f} ({low * 100:+.1f} to {high * 100:+.1f}) | "
-                f"{1 - completion:.0%} | {1 - computed:.0%} |"
+                f"{value:+.1f} ({low:+.1f} to {high:+.1f}) | {1 - completion:.0%} | "
+                f"{1 - computed:.0%} | {judged(apart).lower()} |"
             )
     text = [
         "## Speculative rejection: how well beginnings must be judged",
-        f"{size.arithmetic} problems of step-wise arithmetic for each row, n = 16. `persistence` is the "
-        "correlation of the verifier's errors from step to step: where it is high, early scores "
-        "foretell the last one.",
+        f"{size.arithmetic} problems of step-wise arithmetic for each row, n = 16, checkpoints as "
+        "they are by default. `persistence` is the correlation of the verifier's errors from step "
+        "to step: where it is high, early scores foretell the last one.",
         "\n".join(lines),
     ]
     return Section("\n\n".join(text), {})
