@@ -9,7 +9,13 @@ from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.gather import gather
 from cogitate.graphs.program.choose import Given, GroundTruth, KeepBest, KeepValid, Part, Score
 from cogitate.graphs.program.stage import Stage
-from cogitate.graphs.program.transform import Aggregate, Generate, Refine, Split
+from cogitate.graphs.program.transform import (
+    Aggregate,
+    Generate,
+    Refine,
+    Split,
+    ValidateAndImprove,
+)
 from cogitate.graphs.thought import Thought
 
 __all__ = ["carry_out", "stages"]
@@ -68,7 +74,7 @@ def stages(end: Stage) -> list[Stage]:
 
 
 def _first_numbers(program: Sequence[Stage]) -> dict[Stage, int]:
-    """Set numbers apart for stages that may overlap: of one kind, and given the same thoughts."""
+    """Set numbers apart for stages that may overlap: asking alike, and given the same thoughts."""
     made: dict[Stage, set[_Made]] = {}
     asked: list[tuple[type[Stage], set[_Made]]] = []
     first: dict[Stage, int] = {}
@@ -86,11 +92,16 @@ def _first_numbers(program: Sequence[Stage]) -> dict[Stage, int]:
             case _:
                 made[stage] = {*given, _Made(stage)}
         first[stage] = _BLOCK * sum(
-            kind is type(stage) and any(a.meets(b) for a in given for b in others)
+            kind is _kind(stage) and any(a.meets(b) for a in given for b in others)
             for kind, others in asked
         )
-        asked.append((type(stage), given))
+        asked.append((_kind(stage), given))
     return first
+
+
+def _kind(stage: Stage) -> type[Stage]:
+    """Stages of one kind may ask at the same place: both of these refine."""
+    return Refine if isinstance(stage, ValidateAndImprove) else type(stage)
 
 
 _GIVEN = Given()

@@ -303,6 +303,17 @@ def test_the_graph_does_not_depend_on_the_order_of_replies() -> None:
     assert graph(0) == graph(1) == graph(2) == graph(3)
 
 
+def test_stages_that_refine_the_same_thoughts_do_not_get_in_each_others_way() -> None:
+    drafts = Generate(Given(), k=2)
+    improved = ValidateAndImprove(drafts, valid=lambda _, t: t.operation == "refine")
+    refined = Refine(drafts, critique=False)
+    for program in (KeepBest((refined, improved)), KeepBest((improved, refined))):
+        model = Model(lambda r: f"Answer: {r.sample}")
+        result = solve(program, model)
+        assert model.operations == {"generate": 2, "refine": 4}
+        assert result.answer is not None
+
+
 def test_a_stage_that_several_take_runs_once() -> None:
     drafts = Generate(Given(), k=2)
     scored = Score(drafts)
