@@ -16,6 +16,9 @@ that reaches the engine is noted: when, with which ids, how many of them it foun
    are limited to 32 on both sides, so that neither gains by merely asking for more at a time, and
    both begin with an empty cache. A verdict is a request whose tokens are scored.
    Wanted: at least 0.9 with vllm, 0.8 with hf.
+   The same per second of processor time, all processes together, is disturbed less by a busy
+   machine, but does not see an engine that waits: whether it had enough to do, `asked for at a
+   time` tells.
 
 No token ends a text, so that steps, verdicts and what the engine alone writes have known lengths;
 what the texts say is of no interest. `--model tiny` is a Llama of two layers with the embedded
@@ -35,6 +38,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import psutil
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
@@ -257,9 +261,13 @@ async def measure(
         rows: list[dict[str, float]] = []
         for _ in range(rounds):
             engine = await emptied(engine, make)
+            before = processor_seconds()
             calls, speed, under_way = await search(engine, encoder, strategy, problems)
+            worked = processor_seconds() - before
             engine = await emptied(engine, make)
+            before = processor_seconds()
             bare = await alone(engine, calls)
+            worked_alone = processor_seconds() - before
             cached = sum(call.cached for call in calls)
             ideal = served_by_an_ideal_cache(calls, block)
             rows.append(
@@ -273,10 +281,19 @@ async def measure(
                     "tokens_per_second": speed,
                     "alone": bare,
                     "throughput_ratio": speed / bare,
+                    "processor_seconds": worked,
+                    "processor_seconds_alone": worked_alone,
+                    "processor_ratio": worked_alone / worked,
                 }
             )
         yield {"search": name} | {key: statistics.median(r[key] for r in rows) for key in rows[0]}
     await engine.close()
+
+
+def processor_seconds() -> float:
+    """Return what this process and those it started have used of the processors."""
+    times = [process.cpu_times() for process in psutil.Process().children(recursive=True)]
+    return time.process_time() + sum(spent.user + spent.system for spent in times)
 
 
 def _warm_up() -> Request:
@@ -312,7 +329,9 @@ def show(row: dict[str, float | str], which: Literal["hf", "vllm"]) -> None:
     print(f"  tokens a second        {row['tokens_per_second']:10.1f}")
     print(f"  the engine alone       {row['alone']:10.1f}")
     wanted = f"(wanted: {FULL[which]} or more)"
-    print(f"  ratio                  {row['throughput_ratio']:10.3f}   {wanted}", flush=True)
+    print(f"  ratio                  {row['throughput_ratio']:10.3f}   {wanted}")
+    spent = f"({row['processor_seconds']:.1f} s, alone {row['processor_seconds_alone']:.1f} s)"
+    print(f"  by processor time      {row['processor_ratio']:10.3f}   {spent}", flush=True)
 
 
 async def run(options: argparse.Namespace, folder: Path) -> None:
