@@ -31,8 +31,8 @@ async def in_order(
         settle: Takes the result of work i; called in the order in which works began.
 
     Raises:
-        BudgetExhausted: One ran out of budget; all others that had begun ended, and those before
-            the first that failed were settled.
+        BudgetExhausted: One ran out of budget; all others that had begun ended, and those that
+            came to a result were settled.
         Exception: What one raised; the others were cancelled.
     """
     if parallel < 1:
@@ -57,6 +57,9 @@ async def in_order(
             await settle_next()
     except BudgetExhausted:
         await asyncio.wait([task for _, task in under_way])
+        for i, task in under_way:
+            if not task.cancelled() and task.exception() is None:
+                settle(i, task.result())
         raise
     finally:
         tasks = [task for _, task in under_way]

@@ -1,5 +1,6 @@
 """Wider or deeper, and by which model: what scores teach the search."""
 
+import asyncio
 import random
 import re
 from collections import Counter
@@ -12,7 +13,8 @@ from thinker import Thinker, shuffled
 import cogitate as cg
 from cogitate.graphs import Relation, Result, Thought, ThoughtKind, strategy_named
 from cogitate.graphs.strategies.multi_model import MultiModelSearch
-from cogitate.inference import Request, Scripted
+from cogitate.inference import Completion, Request, Scripted
+from cogitate.inference.coalesce import Coalesce
 
 PROBLEM = cg.tasks.Problem(id="p", prompt="What is 6 * 7?", reference="42", kind="numeric")
 
@@ -205,6 +207,27 @@ def test_a_budget_ends_it_with_the_best_so_far() -> None:
     result = cg.solve(PROBLEM, made, MultiModelSearch(), budget=cg.Budget(calls=7))
     assert (result.stopped, result.usage.calls) == ("calls", 7)
     assert result.thought is not None and result.thought.scores["function"] == 1.0
+
+
+def test_what_was_verified_before_the_budget_ended_counts_whatever_is_still_under_way() -> None:
+    # the second simulation is slow, and the third ends before the budget refuses its verdict
+    class Late(Coalesce):
+        async def complete(self, request: Request) -> list[Completion]:
+            if request.operation == "generate" and request.sample == 1:
+                await asyncio.sleep(0.03)
+            return await self._engine.complete(request)
+
+    def reply(request: Request) -> str:
+        if request.operation == "value":
+            return f"Score: {0.1 if 'Answer: 0' in request.messages[-1].content else 0.9}"
+        number = request.sample if request.operation == "generate" else 2
+        return f"Answer: {number}"
+
+    model = Late(Scripted(reply))
+    made = cg.Team(cg.Generator(model), verifier=cg.Verifier(model))
+    strategy, budget = MultiModelSearch(simulations=9, parallel=2), cg.Budget(calls=5)
+    result = cg.solve(PROBLEM, made, strategy, budget=budget)
+    assert (result.answer, result.stopped) == ("2", "calls")
 
 
 def test_a_team_without_a_generator_is_refused() -> None:
