@@ -57,12 +57,16 @@ async def in_order(
             await settle_next()
     except BudgetExhausted:
         await asyncio.wait([task for _, task in under_way])
-        for i, task in under_way:
-            if not task.cancelled() and task.exception() is None:
-                settle(i, task.result())
+        for i, task in filter(_came_to_a_result, under_way):
+            settle(i, task.result())
         raise
     finally:
         tasks = [task for _, task in under_way]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _came_to_a_result(work: tuple[int, asyncio.Task[T]]) -> bool:
+    _, task = work
+    return not task.cancelled() and task.exception() is None
