@@ -145,7 +145,7 @@ async def _grow(
 
 async def _finish(d: Deliberation, beam: Sequence[Thought]) -> list[_Scored]:
     async def finish(step: Thought) -> list[_Scored]:
-        return await _score(d, await d.finish(step))
+        return await _score(d, [ended for ended in await d.finish(step) if ended.text])
 
     return list(chain.from_iterable(await gather(finish(step) for step in beam)))
 

@@ -107,6 +107,27 @@ def test_a_beam_whose_continuation_fails_leaves_the_others() -> None:
     assert result.errors == ["EngineRefused: no more"]
 
 
+def test_an_end_that_was_not_written_is_no_candidate() -> None:
+    async def refuse(request: Request) -> None:
+        if request.prefix and request.prefix.text == "b\n\n":
+            raise EngineRefused("no more")
+
+    pieces = {"": ["b\n\n", "a\n\n"], "a\n\n": ["no answer"]}
+    scores = {"b": 0.5, "a": 0.5, "a\n\nno answer": 0.0}
+    for search in (BeamSearch(beams=2, expand=1, depth=1), DVTS(beams=2, expand=1, depth=1)):
+        ends: list[cg.Thought | None] = []
+
+        async def noting(
+            d: cg.Deliberation, search: cg.Strategy = search, ends: list[cg.Thought | None] = ends
+        ) -> cg.Thought | None:
+            ends.append(await search(d))
+            return ends[0]
+
+        think(noting, Planted(pieces, before=refuse), scores)
+        assert ends[0] is not None
+        assert ends[0].text == "a\n\nno answer"
+
+
 def test_where_all_fails_there_is_no_thought() -> None:
     async def refuse(_request: Request) -> None:
         raise EngineRefused("no more")
