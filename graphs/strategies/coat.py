@@ -15,7 +15,8 @@ examples there; where nothing is left, there is no reflection, nor another appro
 
 Departures: in the paper the agents' chains are demonstrations that a model is tuned on; here they
 are a way to think as well. Its critic sees whole solutions, here also steps that the verifier
-doubts. `actions` and `reflections` bound the chain; at the bound it is finished without more.
+doubts. `actions` and `reflections` bound the chain; at the bound it is finished without more, and
+so it is from its last action where a call fails.
 """
 
 import re
@@ -115,9 +116,10 @@ class ChainOfActionThought:
         return d.derive(CHAIN, ThoughtKind.SOLUTION, plain, [at, reply], Relation.CONTINUES)
 
     async def _by_agents(self, d: Deliberation) -> Thought:
-        [new] = await d.steps(1)
+        at, [new] = d.problem, await d.steps(1)
         actions, reflections = 1, 0
         while new.text and actions < self.actions:
+            at = new
             doubt = await self._doubt(d, new) if reflections < self.reflections else None
             if doubt is not None:
                 new = await self._turn(d, new, doubt)
@@ -127,7 +129,7 @@ class ChainOfActionThought:
                 actions += 1
             else:
                 return new
-        return (await d.finish(new))[0] if new.text else new
+        return (await d.finish(new if new.text else at))[0]
 
     async def _doubt(self, d: Deliberation, new: Thought) -> "_Doubt | None":
         """What the critic says of a doubtful step, or of a solution that it rejects."""

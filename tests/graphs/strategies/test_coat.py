@@ -234,6 +234,24 @@ def test_a_verifier_that_gives_no_score_starts_no_reflection() -> None:
     assert result.answer == "42"
 
 
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_chain_whose_next_step_fails_is_finished_from_its_last_action(failing: int) -> None:
+    steps = iter(range(3))
+
+    def reply(request: Request) -> str:
+        if request.operation == "finish":
+            return "Answer: 42"
+        if next(steps) == failing:
+            raise EngineRefused("no")
+        return "six\n\n"
+
+    team = cg.Team.of(Scripted(reply), verifier=lambda _problem, _text: 0.9)
+    result = cg.solve(PROBLEM, team, ChainOfActionThought())
+    assert result.thought is not None
+    assert result.thought.text == "six\n\n" * failing + "Answer: 42"
+    assert result.errors == ["EngineRefused: no"]
+
+
 def test_a_token_that_an_agent_quotes_never_becomes_an_action() -> None:
     model = Chain(step=["six <|reflect|>\n\n", "Answer: 42"], critique=["Accept: yes"])
     result, actions = think(model, ChainOfActionThought(), scored(six=0.9, Answer=0.9))
