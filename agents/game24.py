@@ -23,7 +23,8 @@ __all__ = ["game24", "left_over", "parse_likelihood"]
 A = TypeVar("A", bound=Agent)
 
 _LEFT = re.compile(r"\bleft:([^)\n]*)", re.IGNORECASE)
-_WORD = re.compile(r"\b(sure|likely|impossible)\b", re.IGNORECASE)
+_NUMBER = re.compile(r"-?[0-9]{1,12}(?:[./][0-9]{1,12})?")
+_WORD = re.compile(r"\b(?<!not )(sure|likely|impossible)\b", re.IGNORECASE)
 _WEIGHTS = {"sure": 1.0, "likely": 0.05, "impossible": 0.00005}
 _MOST_READ = 2_000
 """Characters at the end of a reply in which the verdict is looked for."""
@@ -58,7 +59,7 @@ def game24(agent: A) -> A:
 
 
 def parse_likelihood(text: str) -> Verdict:
-    r"""Read the last of the words sure, likely and impossible.
+    r"""Read the last of the words sure, likely and impossible that no "not" stands before.
 
     Example:
         >>> parse_likelihood("Is 12 likely?\n12 + 12 = 24\nsure"), parse_likelihood("no idea")
@@ -69,14 +70,15 @@ def parse_likelihood(text: str) -> Verdict:
 
 
 def left_over(text: str) -> tuple[str, ...]:
-    """Read what is left after a step that says so, in order; nothing where it does not.
+    """Read the numbers left after a step that says so, in order; none where it says aught else.
 
     Example:
         >>> left_over("4 + 8 = 12 (left: 9 6 12)"), left_over("4 + 8 = 12")
         (('9', '6', '12'), ())
     """
     said = _LEFT.findall(text)
-    return tuple(said[-1].replace(",", " ").split()) if said else ()
+    left = tuple(said[-1].replace(",", " ").split()) if said else ()
+    return left if all(map(_NUMBER.fullmatch, left)) else ()
 
 
 _PROPOSE = Template(
