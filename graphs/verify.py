@@ -28,6 +28,7 @@ from cogitate.graphs.chain import chain_of
 from cogitate.graphs.gather import gather
 from cogitate.graphs.graph import ThoughtGraph
 from cogitate.graphs.inquiry import Inquiry
+from cogitate.graphs.once import Once
 from cogitate.graphs.thought import Thought, ThoughtKind, position_of
 from cogitate.inference import Engine, EngineInfo, Message, Request
 from cogitate.tasks import Grader
@@ -79,9 +80,18 @@ class Panel:
             for verifier, seat in zip(given, seats, strict=True)
         )
         self._step_seats = tuple(seat for seat in self._seats if seat.steps)
+        self._under_way: dict[str, Once[float]] = {}
 
     async def score(self, thought: Thought, samples: int) -> float:
-        """Score a solution or a step: 0 where no verifier gave a score."""
+        """Score a solution or a step, once at a time: 0 where no verifier gave a score."""
+        once = self._under_way.setdefault(thought.id, Once())
+        try:
+            return await once.do(lambda: self._score(thought, samples))
+        finally:
+            if self._under_way.get(thought.id) is once:
+                del self._under_way[thought.id]
+
+    async def _score(self, thought: Thought, samples: int) -> float:
         seats = self._seats if thought.kind is not ThoughtKind.STEP else self._step_seats
         if len(seats) != 1:
             return await self._mean(seats, thought, samples)

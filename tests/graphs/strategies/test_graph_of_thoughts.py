@@ -314,6 +314,21 @@ def test_stages_that_refine_the_same_thoughts_do_not_get_in_each_others_way() ->
         assert result.answer is not None
 
 
+def test_a_thought_that_two_stages_score_is_verified_once_whatever_comes_first() -> None:
+    drafts = Generate(Given(), k=2)
+    improved = ValidateAndImprove(drafts, valid=lambda _, t: not t.text.endswith(" 0"))
+    program = KeepBest((Score(drafts), Score(improved)))
+
+    def graph(slow: str) -> str:
+        model = Model(
+            lambda r: "Score: 0.5" if r.operation == "value" else f"Answer: {r.sample}",
+            delay=lambda r: 0.01 * (r.operation == slow),
+        )
+        return solve(program, model).graph.to_json()
+
+    assert graph("refine") == graph("value")
+
+
 def test_a_stage_that_several_take_runs_once() -> None:
     drafts = Generate(Given(), k=2)
     scored = Score(drafts)
