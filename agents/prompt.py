@@ -88,7 +88,8 @@ class Template:
                 case "work":
                     return "\n\n".join(quote(label, text) for label, text in brief.work)
                 case _:
-                    lessons = [f"- {neutralise(lesson)}\n" for lesson in brief.lessons]
+                    said = (" ".join(neutralise(lesson).split()) for lesson in brief.lessons)
+                    lessons = [f"- {lesson}\n" for lesson in said]
                     return "".join(("Keep in mind:\n", *lessons, "\n")) if lessons else ""
 
         user = self.user if brief.work else self.user.replace("{work}\n\n", "")
