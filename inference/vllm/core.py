@@ -212,21 +212,32 @@ class Core:
                 return
             self._stopped = True
             atexit.unregister(self.stop)
-            if self._loop.is_running():
-                asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop)
-            self._end_processes()
-            if self._loop.is_running():
-                self._loop.call_soon_threadsafe(self._loop.stop)
+            self._soon(self._cancel_all)
+            if self._there is not None:
+                self._end_processes()
+            self._soon(self._loop.stop)
             if threading.current_thread() is not self._thread:
                 self._thread.join(_GRACE)
             adapters, self._adapters = self._adapters, None
             if adapters is not None:
                 adapters.close()
 
+    def _soon(self, act: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is under way
+            self._loop.call_soon_threadsafe(act)
+
+    def _cancel_all(self) -> list[asyncio.Task[object]]:
+        tasks = list(asyncio.all_tasks(self._loop))
+        for task in tasks:
+            task.cancel()
+        return tasks
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
+            if tasks := self._cancel_all():
+                self._loop.run_until_complete(asyncio.wait(tasks))
         finally:
             self._loop.close()
 
@@ -287,12 +298,6 @@ class Core:
         for worker in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 worker.kill()
-
-
-async def _cancel_others() -> None:
-    for task in asyncio.all_tasks():
-        if task is not asyncio.current_task():
-            task.cancel()
 
 
 def _cannot_start(folder: Path, error: Exception) -> str:

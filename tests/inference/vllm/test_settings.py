@@ -1,5 +1,6 @@
 import asyncio
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,21 @@ def test_a_name_opens_it() -> None:
     assert engine.info.model == "vllm/smollm2-135m"
     with pytest.raises(ConfigError, match="takes no base_url"):
         open_engine("vllm/smollm2-135m", base_url="http://127.0.0.1:8000/v1")
+
+
+def test_without_vllm_an_ask_says_how_to_install_it(tiny_llama: Path) -> None:
+    found = find_spec("vllm")  # the folder of these tests may be taken for a package without files
+    if found is not None and found.origin is not None:
+        pytest.skip("vLLM is installed")
+
+    async def asks() -> None:
+        engine = VLLM(tiny_llama)
+        for _ in range(2):
+            with pytest.raises(ConfigError, match="pip install vllm"):
+                await engine.complete(Request(messages=(Message("user", "?"),)))
+        await engine.close()
+
+    asyncio.run(asks())
 
 
 def test_it_rates_nothing() -> None:
