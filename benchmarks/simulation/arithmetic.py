@@ -161,11 +161,17 @@ class Arithmetic:
         """The next result: right, or wrong out of habit, or wrong in some way."""
         before = values[-1] if values else chain.start
         right = chain.operations[len(values)].of(before)
-        if draw.random() >= chain.level.error:
+        if draw.random() >= self._error(chain, first=not values):
             return right
         if draw.random() < self._rates.habit:
             draw = random.Random(f"habit:{request.problem}:{len(values)}:{before}")
         return right + draw.choice(_SLIPS)
+
+    def _error(self, chain: _Chain, *, first: bool) -> float:
+        """The probability that a step errs; the front's share of all of them falls on the first."""
+        steps, error, front = *chain.level, self._rates.front
+        share = (1 - front) + front * steps if first else 1 - front
+        return 1 - (1 - error) ** share if front else error
 
     def _propose(self, request: Request, chain: _Chain, draw: random.Random) -> str:
         shown = passages(request)

@@ -28,6 +28,9 @@ class Rates:
         Level(4, 0.02), Level(5, 0.06), Level(6, 0.12), Level(8, 0.16), Level(10, 0.24)
     )  # fmt: skip
     """Arithmetic, from easy to hard: one sample is right in 92, 73, 46, 25 and 6 of 100 cases."""
+    front: float = 0.0
+    """The part of a solution's errors that fall on its first step, as where a wrong approach
+    decides; one sample is right as often as without. Added for a sweep; 0 changes nothing."""
     habit: float = 0.4
     """The share of wrong results that are the same wrong result in every sample: errors agree."""
 

@@ -48,7 +48,9 @@ class Size(NamedTuple):
     """How much is run."""
 
     arithmetic: int
-    """Problems."""
+    """Problems of step-wise arithmetic."""
+    claims: int
+    """The same where a claim is judged."""
     puzzles: int
     """Games of 24."""
     lists: int
@@ -59,8 +61,8 @@ class Size(NamedTuple):
     """The n of the largest best-of-n."""
 
 
-FULL = Size(arithmetic=300, puzzles=200, lists=200, swept=100, largest=32)
-SHORT = Size(arithmetic=20, puzzles=6, lists=10, swept=5, largest=8)
+FULL = Size(arithmetic=300, claims=1000, puzzles=200, lists=200, swept=100, largest=32)
+SHORT = Size(arithmetic=20, claims=20, puzzles=6, lists=10, swept=5, largest=8)
 
 
 class Section(NamedTuple):

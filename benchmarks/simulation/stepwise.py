@@ -27,20 +27,21 @@ CANDIDATES = (
 )
 PROBES, TOLERANCE = 2, 0.5
 """Of the tolerances 0.5, 1, 1.5 and 2, the one that kept the accuracy of best-of-32 on the
-calibration problems."""
+calibration problems (0.5: 92.7% at 26% of its tokens, with 93.0% to reach)."""
+UNSEEN = 103
+"""A seed of its own: earlier plans were looked at on others."""
 
 
 def compute_optimal(size: Size) -> Section:
     """Does a calibrated plan reach best-of-N's accuracy with a third of its tokens?"""
     dev = Calculating.of(size.arithmetic, seed=DEV[0])
-    test = Calculating.of(size.arithmetic, seed=TEST)
+    test = Calculating.of(size.claims, seed=UNSEEN)
     curve = test.rows("chain-of-thought", *best_of(*powers(size.largest)))
     largest = curve[-1]
-    parallel = best_of(*powers(size.largest))
     rows, plans = [], []
     for name, candidates in (
-        ("compute-optimal, best-of-n only", parallel),
-        ("compute-optimal, all candidates", [*parallel, *CANDIDATES]),
+        ("compute-optimal, best-of-n only", best_of(*powers(size.largest))),
+        ("compute-optimal, with searches", [*best_of(*powers(size.largest // 2)), *CANDIDATES]),
     ):
         plan = training.calibrate(
             dev.problems,
@@ -52,7 +53,7 @@ def compute_optimal(size: Size) -> Section:
         )
         plans.append(f"**{name}** chose, from easy to hard:\n\n{_bins(plan)}")
         how = cg.ComputeOptimal(plan)
-        rows.append(measure(test.problems, test.team(), how, seed=TEST, name=name))
+        rows.append(measure(test.problems, test.team(), how, seed=UNSEEN, name=name))
     fixed = test.rows(*CANDIDATES)
     claims = [
         claim(
@@ -68,15 +69,18 @@ def compute_optimal(size: Size) -> Section:
     text = "\n\n".join(
         [
             "## Compute-optimal: spend by difficulty",
-            f"{size.arithmetic} problems of step-wise arithmetic in five difficulties. The plans "
+            f"{size.claims} problems of step-wise arithmetic in five difficulties. The plans "
             f"were calibrated on {size.arithmetic} other problems, with the verifier's scores of "
             f"{PROBES} probes as the signal and a tolerance of {TOLERANCE} standard errors. "
-            "Best-of-n is weighted, as in the paper. The candidates of the second plan are in the "
+            "Best-of-n is weighted, as in the paper. The searches of the second plan are in the "
             "table too, each used for every problem: a plan is worth its probes only where it "
             "beats the best of them.",
-            "A first pair of plans, with four probes, a tolerance of 1 and other searches among "
-            "the candidates, was measured before: 90.0% at 62% and 97.0% at 40% of the computed "
-            "tokens of best-of-32. Those here were then chosen on the calibration problems alone.",
+            "Three earlier pairs of plans were measured on 300 problems of other seeds, in the order "
+            "of the table. Four probes and a tolerance of 1: 90.0% at 62% and 97.0% at 40% of the "
+            "computed tokens of best-of-32 (93.0%). Best-of-32 among the candidates of both: 93.0% "
+            "at 87% and 95.0% at 39%. The plans of this page: 92.0% at 88% and 89.7% at 31%, with "
+            "92.0% to reach, which left the claim open; so it was measured again, on more problems "
+            f"and the seed {UNSEEN}, not used before.",
             table([*curve, *rows, *fixed], baselines=curve),
             *claims,
             *plans,
@@ -104,7 +108,7 @@ def _bins(plan: Plan) -> str:
 
 def speculative(size: Size) -> Section:
     """Does speculative rejection save 40% at equal accuracy?"""
-    test = Calculating.of(size.arithmetic, seed=TEST)
+    test = Calculating.of(size.claims, seed=TEST)
     parts, rows = [], []
     for n in (16, 32)[: 1 if size.largest < 32 else 2]:
         [plain] = test.rows(*best_of(n, weighted=False))
@@ -141,7 +145,7 @@ def speculative(size: Size) -> Section:
 
 def overlapping(size: Size) -> Section:
     """Do overlapping simulations lose anything against one after the other?"""
-    test = Calculating.of(size.arithmetic, seed=TEST)
+    test = Calculating.of(size.claims, seed=TEST)
     parts, rows = [], []
     for how in ("simulations=32&evaluate=verifier", "simulations=16&evaluate=rollout"):
         serial, parallel = test.rows(*(f"mcts?{how}&exploration=0.3&parallel={n}" for n in (1, 8)))
@@ -154,7 +158,7 @@ def overlapping(size: Size) -> Section:
     baselines = test.rows(*best_of(*(n for n in (4, 8, 16) if n <= size.largest)))
     text = [
         "## Parallel against serial tree search, at equal simulations",
-        f"{size.arithmetic} problems of step-wise arithmetic. Equal seeds give equal trees "
+        f"{size.claims} problems of step-wise arithmetic. Equal seeds give equal trees "
         "whatever comes back first, so these figures are no matter of timing.",
         table([*baselines, *rows], baselines=baselines),
         *parts,
