@@ -13,7 +13,9 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType
 from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
 
-__all__ = ["Parameter", "parameters_of"]
+from cogitate.errors import ConfigError
+
+__all__ = ["Parameter", "check_choices", "parameters_of"]
 
 _ARGS = re.compile(r"^Args:\n((?:[ ]+.*\n|\n)+)", re.MULTILINE)
 _ARG = re.compile(r"^(?P<names>\w+(?:, \w+)*):\s(?P<text>.*(?:\n(?:[ ]+.*)?)*)", re.MULTILINE)
@@ -52,6 +54,19 @@ def parameters_of(factory: type) -> tuple[Parameter, ...]:
         )
         for f in fields(factory)
     )
+
+
+def check_choices(made: object) -> None:
+    """Refuse a value that its field, a `Literal`, does not list.
+
+    Raises:
+        ConfigError: There is such a value.
+    """
+    for name, hint in get_type_hints(type(made)).items():
+        listed = get_args(hint) if get_origin(hint) is Literal else ()
+        if listed and (value := getattr(made, name)) not in listed:
+            choices = ", ".join(map(str, listed))
+            raise ConfigError(f"{type(made).__name__}({name}={value!r}): choose from {choices}")
 
 
 def _values(hint: object) -> str:

@@ -32,6 +32,7 @@ from cogitate.errors import ConfigError
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.in_order import in_order
 from cogitate.graphs.operation import Operation
+from cogitate.graphs.parameter import check_choices
 from cogitate.graphs.strategy import strategy
 from cogitate.graphs.thought import Relation, Thought, ThoughtKind
 
@@ -96,6 +97,7 @@ class ConfidenceSampling:
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
+        check_choices(self)
         if min(self.n, self.expand, self.parallel) < 1 or not self.separator:
             raise ConfigError(f"{self}: n, expand and parallel are at least 1, separator is a text")
         if not 0 < self.threshold <= 1:

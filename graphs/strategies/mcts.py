@@ -40,6 +40,7 @@ from cogitate.errors import BudgetExhausted, ConfigError
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.in_order import in_order
 from cogitate.graphs.once import Once
+from cogitate.graphs.parameter import check_choices
 from cogitate.graphs.strategies.search_tree import Child, Edge, Node, SearchTree, priors, state_key
 from cogitate.graphs.strategy import strategy
 from cogitate.graphs.thought import Relation, Thought, ThoughtKind
@@ -94,6 +95,7 @@ class MCTS:
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
+        check_choices(self)
         for name in ("simulations", "width", "parallel", "depth", "step_tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -38,6 +38,7 @@ from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.gather import gather
 from cogitate.graphs.in_order import in_order
 from cogitate.graphs.operation import Operation
+from cogitate.graphs.parameter import check_choices
 from cogitate.graphs.strategy import strategy
 from cogitate.graphs.thought import Relation, Thought, ThoughtKind
 
@@ -101,6 +102,7 @@ class TreeOfThoughts:
 
     def __post_init__(self) -> None:
         """Refuse values without a meaning."""
+        check_choices(self)
         for name in ("breadth", "depth", "width", "samples", "expansions", "parallel"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"TreeOfThoughts({name}={getattr(self, name)}): give at least 1")

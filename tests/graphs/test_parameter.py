@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import pytest
+
+import cogitate as cg
 from cogitate.graphs.parameter import Parameter, parameters_of
 
 
@@ -55,3 +58,18 @@ def test_inherited_parameters_keep_their_meanings() -> None:
 
 def test_what_is_no_dataclass_has_no_parameters() -> None:
     assert parameters_of(str) == ()
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: cg.TreeOfThoughts(search="bsf"), r"search='bsf'\): choose from bfs, dfs, beam"),
+        (lambda: cg.TreeOfThoughts(generate="all"), r"generate='all'\): choose from propose, sam"),
+        (lambda: cg.MCTS(policy="ucb"), r"policy='ucb'\): choose from uct, puct"),
+        (lambda: cg.ConfidenceSampling(mode="best"), r"mode='best'\): choose from select, guide"),
+        (lambda: cg.MultiAgentToT(generate="all"), r"generate='all'\): choose from propose, sam"),
+    ],
+)
+def test_a_choice_that_is_not_listed_is_refused(make: Callable[[], object], named: str) -> None:
+    with pytest.raises(cg.ConfigError, match=named):
+        make()
