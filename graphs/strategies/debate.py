@@ -11,7 +11,7 @@ Departures: the paper's debaters keep their whole conversation, here each sees i
 and exactly the others' last answers, as quoted passages. `rounds` counts the rounds of debate; the
 paper's program counts the answers before it as the first one. A debater whose call fails keeps its
 last answer, and one without an answer so far is not shown to the others. Where the budget ends
-within a round, the debaters vote with the last answers that they have.
+within a round, the answers of the round before vote.
 """
 
 from collections import Counter
@@ -86,7 +86,7 @@ class Debate:
             except BudgetExhausted:
                 break
         ballot = await d.vote(last)
-        return ballot.winner or last[0]
+        return ballot.winner or next((answer for answer in last if answer.text), last[0])
 
     async def _revise(self, d: Deliberation, last: Sequence[Thought], me: int) -> Thought:
         own = last[me]

@@ -119,6 +119,24 @@ def test_a_debater_whose_call_fails_keeps_its_last_answer() -> None:
     assert len(result.errors) == 2
 
 
+def test_where_nobody_marks_an_answer_one_that_was_written_is_returned() -> None:
+    def reply(request: Request) -> str:
+        if request.agent == "ada":
+            raise EngineRefused("no")
+        return f"{request.agent} cannot tell"
+
+    team = cg.Team([cg.Generator(Scripted(reply), name=name) for name in NAMES])
+    returned: list[str] = []
+
+    async def debate(d: cg.Deliberation) -> cg.Thought:
+        thought = await Debate(agents=3, rounds=0)(d)
+        returned.append(thought.text)
+        return thought
+
+    cg.solve(PROBLEM, team, debate)
+    assert returned == ["bob cannot tell"]
+
+
 def test_a_debater_without_an_answer_is_not_shown() -> None:
     def reply(request: Request) -> str:
         if request.agent == "cy" and request.operation == "generate":
