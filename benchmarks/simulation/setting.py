@@ -121,14 +121,14 @@ def claim(what: str, row: Row, other: Row, *, count: Count, most: float) -> str:
     gain = difference(row.right, other.right)
     spent = {name: ratio(getattr(row, name), getattr(other, name)) for name in _COUNTS}
     word = judged(gain) if spent[count].high <= most else "Does not hold"
-    about, *others = [count, *(name for name in _COUNTS if name != count)]
-    value, low, high = spent[about]
+    value, low, high = spent[count]
+    others = [
+        f"{spent[name].value:.0%} of the {text}" for name, text in _COUNTS.items() if name != count
+    ]
     return (
         f"**{word}**: {what}. {gain.value * 100:+.1f} points "
         f"({gain.low * 100:+.1f} to {gain.high * 100:+.1f}) at {value:.0%} ({low:.0%} to "
-        f"{high:.0%}) of the {_COUNTS[about]}, "
-        + " and ".join(f"{spent[name].value:.0%} of the {_COUNTS[name]}" for name in others)
-        + "."
+        f"{high:.0%}) of the {_COUNTS[count]}, {' and '.join(others)}."
     )
 
 

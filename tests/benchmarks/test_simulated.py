@@ -70,6 +70,14 @@ def test_a_step_errs_at_its_stated_rate_and_the_error_stays() -> None:
     assert abs(solved - 0.75**6) < 0.07  # errors may cancel, seldom
 
 
+def test_errors_may_fall_on_the_first_step_and_one_sample_is_right_as_often() -> None:
+    model, name, _ = calculator(Rates(levels=(Level(4, 0.2),), front=0.9))
+    chains = [results(model(asked(name, "generate", sample=i))) for i in range(600)]
+    first = fmean(right(chain[0]) for chain in chains)
+    assert abs(first - 0.8 ** (4 * 0.9 + 0.1)) < 0.06  # 0.44 in place of 0.8
+    assert abs(fmean(all(map(right, chain)) for chain in chains) - 0.8**4) < 0.06
+
+
 def test_errors_that_are_habits_agree() -> None:
     def share(habit: float) -> float:
         model, name, _ = calculator(Rates(levels=(Level(1, 1.0),), habit=habit))
