@@ -155,7 +155,7 @@ def page(rows: list[Row]) -> str:
         own = sorted((row for row in rows if row.family == family), key=lambda r: r.tokens_each)
         if not own:
             continue
-        parts.append(f"## {family}\n")
+        parts.append(f"## {family}\n\n")
         parts.append(f"`{FAMILIES[family]}&seed={SEED}`: {own[0].problems} problems, ")
         parts.append(f"{own[0].dropped} dropped as seen in training or repeated.\n\n")
         parts.append(
