@@ -5,6 +5,19 @@ from typing import TYPE_CHECKING
 
 from cogitate.training.calibrate import acalibrate, calibrate
 from cogitate.training.checkpoint import Checkpoint
+from cogitate.training.credit import (
+    Credit,
+    Credited,
+    CreditLog,
+    CreditMethod,
+    CriticAgreement,
+    GroupRelative,
+    LeaveOneOut,
+    MonteCarloSteps,
+    ProcessGroupRelative,
+    ValueBackup,
+    restart_states,
+)
 from cogitate.training.dataset import Distinct, SFTRow, distinct, load_rows, save_rows, unseen
 from cogitate.training.evaluate import Evaluation, aevaluate, evaluate, summarise, table
 from cogitate.training.harvest import Harvest, aharvest, harvest
@@ -17,14 +30,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Checkpoint",
+    "Credit",
+    "CreditLog",
+    "CreditMethod",
+    "Credited",
+    "CriticAgreement",
     "Distinct",
     "Evaluation",
+    "GroupRelative",
     "Harvest",
     "Interval",
+    "LeaveOneOut",
+    "MonteCarloSteps",
     "Outcome",
+    "ProcessGroupRelative",
     "SFTRow",
     "SFTSettings",
     "Trained",
+    "ValueBackup",
     "acalibrate",
     "aevaluate",
     "aharvest",
@@ -34,6 +57,7 @@ __all__ = [
     "harvest",
     "held_back",
     "load_rows",
+    "restart_states",
     "save_rows",
     "summarise",
     "table",
