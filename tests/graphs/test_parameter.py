@@ -61,15 +61,17 @@ def test_what_is_no_dataclass_has_no_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "named"),
+    ("strategy", "name", "wrong", "listed"),
     [
-        (lambda: cg.TreeOfThoughts(search="bsf"), r"search='bsf'\): choose from bfs, dfs, beam"),
-        (lambda: cg.TreeOfThoughts(generate="all"), r"generate='all'\): choose from propose, sam"),
-        (lambda: cg.MCTS(policy="ucb"), r"policy='ucb'\): choose from uct, puct"),
-        (lambda: cg.ConfidenceSampling(mode="best"), r"mode='best'\): choose from select, guide"),
-        (lambda: cg.MultiAgentToT(generate="all"), r"generate='all'\): choose from propose, sam"),
+        (cg.TreeOfThoughts, "search", "bsf", "bfs, dfs, beam"),
+        (cg.TreeOfThoughts, "generate", "all", "propose, sample"),
+        (cg.MCTS, "policy", "ucb", "uct, puct"),
+        (cg.ConfidenceSampling, "mode", "best", "select, guide"),
+        (cg.MultiAgentToT, "generate", "all", "propose, sample"),
     ],
 )
-def test_a_choice_that_is_not_listed_is_refused(make: Callable[[], object], named: str) -> None:
-    with pytest.raises(cg.ConfigError, match=named):
-        make()
+def test_a_choice_that_is_not_listed_is_refused(
+    strategy: Callable[..., object], name: str, wrong: str, listed: str
+) -> None:
+    with pytest.raises(cg.ConfigError, match=rf"{name}='{wrong}'\): choose from {listed}"):
+        strategy(**{name: wrong})
