@@ -79,21 +79,31 @@ class Template:
         return (*_turns(self, tuple(shots)), ask)
 
     def _fill(self, brief: Brief) -> str:
-        def value(found: re.Match[str]) -> str:
-            match found.group(1):
-                case "problem":
-                    return neutralise(brief.problem)
-                case "n":
-                    return str(brief.n)
-                case "work":
-                    return "\n\n".join(quote(label, text) for label, text in brief.work)
-                case _:
-                    said = (" ".join(neutralise(lesson).split()) for lesson in brief.lessons)
-                    lessons = [f"- {lesson}\n" for lesson in said]
-                    return "".join(("Keep in mind:\n", *lessons, "\n")) if lessons else ""
-
         user = self.user if brief.work else self.user.replace("{work}\n\n", "")
-        return _FIELD.sub(value, user).strip()
+        parts = list(_parts(user))
+        for i in range(1, len(parts), 2):
+            parts[i] = _value(parts[i], brief)
+        return "".join(parts).strip()
+
+
+def _value(name: str, brief: Brief) -> str:
+    match name:
+        case "problem":
+            return neutralise(brief.problem)
+        case "n":
+            return str(brief.n)
+        case "work":
+            return "\n\n".join([quote(label, text) for label, text in brief.work])
+        case _:
+            said = (" ".join(neutralise(lesson).split()) for lesson in brief.lessons)
+            lessons = [f"- {lesson}\n" for lesson in said]
+            return "".join(("Keep in mind:\n", *lessons, "\n")) if lessons else ""
+
+
+@lru_cache(maxsize=256)
+def _parts(user: str) -> list[str]:
+    """Part a template into text and, at the odd places, the names of fields."""
+    return _FIELD.split(user)
 
 
 @lru_cache(maxsize=256)

@@ -140,7 +140,7 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
         Where these work on different parts of a problem, it works on what the parts have in common.
         """
         problems = [t.id if t.kind is ThoughtKind.PROBLEM else t.about for t in parents]
-        if all(problem == problems[0] for problem in problems):
+        if problems.count(problems[0]) == len(problems):
             return problems[0]
         line = self._line(problems[0])
         for other in problems[1:]:

@@ -237,7 +237,7 @@ class Inquiry:
         return made
 
     def _position(self, operation: str, parents: Sequence[Thought], agent: str) -> str:
-        ids = tuple(parent.id for parent in parents)
+        ids = tuple([parent.id for parent in parents])
         return position_of(self.task.id, ids, agent, operation)
 
     def _number(self, position: str, n: int = 1, first: int | None = None) -> int:

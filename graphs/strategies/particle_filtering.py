@@ -147,7 +147,7 @@ def softmax(logits: Sequence[float]) -> list[float]:
     """Weights that sum to one, in proportion to exp(logit); equal ones where all are -infinity.
 
     Example:
-        >>> softmax([logit(0.8), logit(0.5), -math.inf])  # odds of 4 and 1
+        >>> [round(w, 6) for w in softmax([logit(0.8), logit(0.5), -math.inf])]  # odds of 4 and 1
         [0.8, 0.2, 0.0]
     """
     top = max(logits)
