@@ -54,8 +54,9 @@ $ python benchmarks/simulated.py --short              # a small form, in seconds
 
 - The rates were written down and committed before any strategy was run; they are at the end of this
   page and in `benchmarks/simulation/rates.py`. Parameters of strategies and plans were chosen on
-  the seeds {", ".join(map(str, DEV))}, and every figure is of seed {TEST}. Each reply follows from
-  seed, problem, position and sample number, so the page can be made again, digit by digit.
+  the seeds {", ".join(map(str, DEV))}; figures are of seed {TEST} where nothing else is said. Each
+  reply follows from seed, problem, position and sample number, so the page can be made again, digit
+  by digit.
 - A token is a word. **Computed tokens** are prompt and completion tokens without those that an
   ideal prefix cache would have held (blocks of 16, nothing ever forgotten: simulated too). They are
   what comparisons count unless they say otherwise; calls of verifiers and critics are in all
@@ -65,8 +66,9 @@ $ python benchmarks/simulated.py --short              # a small form, in seconds
   tokens lies below the bound. It is **open** where tokens are below the bound and accuracy is not
   measurably lower, but such a loss is not excluded. Otherwise it **does not hold**.
 - A strategy `wins` where it is measurably better than the cheapest best-of-n that costs at least as
-  much, and `loses` where it is measurably worse than the dearest one that costs no more; `even`
-  compares with the nearest in cost. Differences are points of accuracy.
+  much, and `loses` where it is measurably worse than the dearest one that costs no more. Otherwise
+  it is compared with the nearest in cost: `even`, or `between` where they differ measurably and its
+  cost explains that. Differences are points of accuracy.
 - One flaw of the simulation was mended after a first look: two right solutions used to be the same
   text, and so always got the same score; now steps are worded in many ways. No rate was changed.
 """
@@ -104,7 +106,7 @@ def write(names: list[str], *, again: list[str], jobs: int) -> None:
 
 def claims(parts: list[str]) -> str:
     """All that was claimed, with what came of it."""
-    words = ("**Holds**", "**Open**", "**Does not hold**")
+    words = ("**Holds**", "**Open**", "**Does not hold**", "**But ")
     found = [line for part in parts for line in part.splitlines() if line.startswith(words)]
     return "\n".join(["## In short\n", *(f"- {line}" for line in found)])
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 __all__ = ["Line", "Point", "chart"]
 
 _COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2", "#9c6b4e", "#97bbf5")
-_WIDTH, _HEIGHT = 760, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 230, 40, 50
+_WIDTH, _HEIGHT = 800, 440
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 260, 40, 50
 
 
 class Point(NamedTuple):

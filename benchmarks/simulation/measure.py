@@ -150,7 +150,8 @@ def verdict(row: Row, baselines: Sequence[Row]) -> str:
     """Whether a strategy wins or loses against baselines of about its cost.
 
     It wins where it is measurably better than the cheapest baseline that costs at least as much,
-    and loses where it is measurably worse than the dearest one that costs no more.
+    and loses where it is measurably worse than the dearest one that costs no more. It stands
+    between where neither is so, and it yet differs from the nearest in cost.
     """
     if any(row is one for one in baselines):
         return ""
@@ -163,7 +164,8 @@ def verdict(row: Row, baselines: Sequence[Row]) -> str:
     if below and (worse := difference(row.right, below.right)).high < 0:
         return _said("**loses**", worse, below)
     nearest = min(baselines, key=lambda one: abs(math.log(one.cost / row.cost)))
-    return _said("even", difference(row.right, nearest.right), nearest)
+    apart = difference(row.right, nearest.right)
+    return _said("even" if apart.low <= 0 <= apart.high else "between", apart, nearest)
 
 
 def _said(word: str, found: Difference, other: Row) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "SHORT",
     "TEST",
     "Calculating",
+    "Count",
     "Section",
     "Size",
     "accuracy_chart",
