@@ -49,6 +49,7 @@ def _problems(path: str) -> Iterator[Problem]:
         yield Problem(
             id=f"game24-{number}",
             prompt=_PROMPT.format(" ".join(puzzle)),
+            reference="24",  # what every expression must come to; the grader reads the numbers
             kind="game24",
             metadata={"numbers": [int(word) for word in puzzle]},
         )

@@ -38,7 +38,7 @@ def test_the_shipped_games_of_24_load_and_one_can_be_solved() -> None:
     problems = load("game24")
     assert len(problems) == 1262
     first = problems[0]
-    assert first.metadata["numbers"] == [1, 1, 4, 6] and first.reference is None
+    assert first.metadata["numbers"] == [1, 1, 4, 6] and first.reference == "24"
     assert asyncio.run(grader_for(first).grade(first, "(1 + 1 * ... )")).score == 0
     assert asyncio.run(grader_for(first).grade(first, "4 * 6 * 1 * 1")).correct
 

@@ -123,3 +123,9 @@ def test_a_table_has_a_line_for_each_evaluation() -> None:
     header, rule, line = table([found]).splitlines()
     assert len(header) == len(rule) == len(line)
     assert "8/10" in line and "80.0%" in line and "49.0% to 94.3%" in line
+
+
+def test_games_of_24_can_be_evaluated_as_they_are_loaded() -> None:
+    puzzles = cg.tasks.load("game24?size=2")
+    found = evaluate(puzzles, cg.Team.of(Scripted(["Answer: 1 + 1"])), cg.Direct())
+    assert (found.correct, found.problems, found.errors) == (0, 2, 0)
