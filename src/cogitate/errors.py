@@ -8,9 +8,10 @@
     │   ├── EngineUnavailable    it may work when tried again (ConnectionError)
     │   ├── EngineRefused        the engine answered that it will not do this
     │   └── PromptTooLong        the prompt does not fit the model's context
-    └── GraderError          a grader that could not decide (RuntimeError)
+    ├── GraderError          a grader that could not decide (RuntimeError)
+    └── StoreError           a run store that cannot be written or read (OSError)
 
-Wrong configuration (`ConfigError`) is raised at once and ends a run. An `EngineError` or a
+Wrong configuration (`ConfigError`) and a store that fails (`StoreError`) end a run at once. An `EngineError` or a
 `GraderError` of one rollout is data: it is recorded on the thought, counted, and the run goes on.
 Every message says what to do next.
 """
@@ -25,6 +26,7 @@ __all__ = [
     "EngineUnavailable",
     "GraderError",
     "PromptTooLong",
+    "StoreError",
 ]
 
 
@@ -74,3 +76,7 @@ class PromptTooLong(EngineError):
 
 class GraderError(CogitateError, RuntimeError):
     """A grader that could not decide: it hung, crashed, or was given what it cannot read."""
+
+
+class StoreError(CogitateError, OSError):
+    """A run store that cannot be written or read. What it acknowledged before is not lost."""
