@@ -11,8 +11,9 @@
     ├── GraderError          a grader that could not decide (RuntimeError)
     └── StoreError           a run store that cannot be written or read (OSError)
 
-Wrong configuration (`ConfigError`) and a store that fails (`StoreError`) end a run at once. An `EngineError` or a
-`GraderError` of one rollout is data: it is recorded on the thought, counted, and the run goes on.
+Wrong configuration (`ConfigError`) and a store that fails (`StoreError`) end a run at once. An
+`EngineError` or a `GraderError` of one rollout is data: it is recorded on the thought, counted, and
+the run goes on.
 Every message says what to do next.
 """
 
