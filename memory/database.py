@@ -10,8 +10,9 @@ with `normal` a power cut, but not the death of the process, may undo the last o
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self, TypeVar
@@ -20,7 +21,7 @@ import apsw
 
 from cogitate.errors import ConfigError, StoreError
 
-__all__ = ["Database", "Durability"]
+__all__ = ["Database", "Durability", "once", "source_row"]
 
 T = TypeVar("T")
 Durability = Literal["full", "normal"]
@@ -107,6 +108,20 @@ class Database:
             if with_rollback and db.in_transaction:
                 db.execute("ROLLBACK")
 
+    def rows(
+        self, shape: Callable[..., T], query: str, bindings: Sequence[apsw.SQLiteValue] = ()
+    ) -> Iterator[T]:
+        """Yield `shape(*row)` for each row that a query finds.
+
+        Raises:
+            StoreError: The file cannot be read, or is damaged there.
+        """
+        try:
+            for row in self.connection.execute(query, tuple(bindings)):
+                yield shape(*row)
+        except apsw.Error as error:
+            raise self._failure(error) from error
+
     async def write(self, job: Callable[[apsw.Connection], T]) -> T:
         """Run `job` in the next transaction, and return what it returns once that is committed.
 
@@ -192,6 +207,27 @@ class Database:
     def _failure(self, error: apsw.Error) -> StoreError:
         name = type(error).__name__.removesuffix("Error")
         return StoreError(f"{self.path}: {_ADVICE.get(name, _OTHER)} ({name}: {error})")
+
+
+def once(db: apsw.Connection, table: str, body: bytes) -> int:
+    """Return the row of `body` in a table of bodies, where each stands once."""
+    key = blake2b(body, digest_size=16).digest()
+    for (row,) in db.execute(f"SELECT id FROM {table} WHERE key = ?", (key,)):
+        return int(row)
+    db.execute(f"INSERT INTO {table} VALUES(NULL, ?, ?)", (key, body))
+    return db.last_insert_rowid()
+
+
+def source_row(db: apsw.Connection, source: tuple[str | None, ...]) -> int:
+    """Return the row of a source: agent, role, operation, model, revision, adapter, its revision."""
+    for (row,) in db.execute(
+        "SELECT id FROM sources WHERE agent=? AND role=? AND operation=? AND model=? AND revision=?"
+        " AND ifnull(adapter, char(0)) = ifnull(?, char(0)) AND adapter_revision=?",
+        source,
+    ):
+        return int(row)
+    db.execute("INSERT INTO sources VALUES(NULL,?,?,?,?,?,?,?)", source)
+    return db.last_insert_rowid()
 
 
 def _number(db: apsw.Connection, pragma: str) -> int:
