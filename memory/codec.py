@@ -5,6 +5,7 @@ import zlib
 from array import array
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import TypeVar
 
 from cogitate.errors import DataError
 from cogitate.inference import Message
@@ -12,6 +13,8 @@ from cogitate.inference import Message
 __all__ = ["digest_of", "floats", "floats_cell", "ids", "ids_cell", "messages", "messages_cell"]
 
 _DIGEST = 8
+
+N = TypeVar("N", int, float)
 
 
 def digest_of(*parts: object) -> bytes:
@@ -30,7 +33,7 @@ def ids_cell(ids: Sequence[int] | None) -> bytes | None:
 
 def ids(cell: bytes | None) -> tuple[int, ...] | None:
     """What `ids_cell` wrote."""
-    return None if cell is None else tuple(_array("I", cell))
+    return None if cell is None else _values(array("I"), cell)
 
 
 def floats_cell(values: Sequence[float] | None) -> bytes | None:
@@ -40,7 +43,7 @@ def floats_cell(values: Sequence[float] | None) -> bytes | None:
 
 def floats(cell: bytes | None) -> tuple[float, ...] | None:
     """What `floats_cell` wrote."""
-    return None if cell is None else tuple(_array("d", cell))
+    return None if cell is None else _values(array("d"), cell)
 
 
 def messages_cell(messages: Sequence[Message]) -> bytes:
@@ -60,10 +63,9 @@ def messages(cell: bytes) -> tuple[Message, ...]:
         raise DataError(f"a prompt cannot be read: {error}") from None
 
 
-def _array(kind: str, cell: bytes) -> "array[int] | array[float]":
-    values: array[int] | array[float] = array(kind)
+def _values(values: "array[N]", cell: bytes) -> tuple[N, ...]:
     try:
         values.frombytes(cell)
     except (ValueError, TypeError) as error:
         raise DataError(f"tokens cannot be read: {error}") from None
-    return values
+    return tuple(values)

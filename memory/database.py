@@ -219,7 +219,7 @@ def once(db: apsw.Connection, table: str, body: bytes) -> int:
 
 
 def source_row(db: apsw.Connection, source: tuple[str | None, ...]) -> int:
-    """Return the row of a source: agent, role, operation, model, revision, adapter, its revision."""
+    """Return the row of a source, given as the columns of that table."""
     for (row,) in db.execute(
         "SELECT id FROM sources WHERE agent=? AND role=? AND operation=? AND model=? AND revision=?"
         " AND ifnull(adapter, char(0)) = ifnull(?, char(0)) AND adapter_revision=?",
