@@ -3,7 +3,9 @@
 And a model made on the spot: a real Llama with random weights, small enough for any test.
 """
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,4 +64,15 @@ def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.lm_head.weight.detach()[unreadable] *= 0.1
     model.save_pretrained(folder)
     fast.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def roomy_llama(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with room for the prompts of any strategy."""
+    folder = tmp_path_factory.mktemp("roomy") / "tiny-llama"
+    shutil.copytree(tiny_llama, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["max_position_embeddings"] = 8192
+    (folder / "config.json").write_text(json.dumps(config))
     return folder

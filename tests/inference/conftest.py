@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from installed import needs_vllm
 
 from cogitate.inference import VLLM
 
@@ -33,13 +33,6 @@ class _Lent:
 
     def stop(self) -> None:
         self.dead = True
-
-
-def needs_vllm() -> None:
-    """Skip where vLLM is not installed; a folder of that name does not count."""
-    found = find_spec("vllm")
-    if found is None or found.origin is None:
-        pytest.skip("vLLM is not installed: make test-vllm")
 
 
 @pytest.fixture(scope="session")

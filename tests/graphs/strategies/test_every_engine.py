@@ -1,19 +1,18 @@
-"""Every strategy works on every engine: a script, a model in this process, and a server."""
+"""Every strategy works on every engine: a script, models in this process, and a server."""
 
 import asyncio
-import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from installed import needs_vllm
 from searches import NAMES, problem_for, small, team
 from servers import FakeServer, speaking_for
 from thinker import Thinker
 
 import cogitate as cg
 from cogitate.graphs import Result, strategy_named
-from cogitate.inference import HF, Engine, OpenAI
+from cogitate.inference import HF, VLLM, Engine, OpenAI
 
 each_strategy = pytest.mark.parametrize("name", NAMES)
 
@@ -32,21 +31,24 @@ def test_on_a_script(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def llama(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HF]:
-    """The tiny model with room for the prompts of any strategy."""
-    folder = tmp_path_factory.mktemp("roomy") / "tiny-llama"
-    shutil.copytree(tiny_llama, folder)
-    config = json.loads((folder / "config.json").read_text())
-    config["max_position_embeddings"] = 8192
-    (folder / "config.json").write_text(json.dumps(config))
-    engine = HF(folder)
+def hf(roomy_llama: Path) -> Iterator[HF]:
+    engine = HF(roomy_llama)
+    yield engine
+    asyncio.run(engine.close())
+
+
+@pytest.fixture(scope="module")
+def vllm(roomy_llama: Path) -> Iterator[VLLM]:
+    needs_vllm()
+    engine = VLLM(roomy_llama, cache_gib=0.25, max_rows=16, adapter_slots=0)
     yield engine
     asyncio.run(engine.close())
 
 
 @each_strategy
-def test_on_a_model_in_this_process(name: str, llama: HF) -> None:
-    result = think(name, llama, max_tokens=6)
+@pytest.mark.parametrize("engine", ["hf", "vllm"])
+def test_on_a_model_in_this_process(name: str, engine: str, request: pytest.FixtureRequest) -> None:
+    result = think(name, request.getfixturevalue(engine), max_tokens=6)
     written = [thought for thought in result.graph.thoughts() if thought.tokens]
     assert written and all(thought.tokens.logprobs for thought in written if thought.tokens)
     assert result.errors == []
