@@ -109,7 +109,7 @@ class Database:
                 db.execute("ROLLBACK")
 
     def rows(
-        self, shape: Callable[..., T], query: str, bindings: Sequence[apsw.SQLiteValue] = ()
+        self, shape: Callable[..., T], query: str, bindings: "Sequence[apsw.SQLiteValue]" = ()
     ) -> Iterator[T]:
         """Yield `shape(*row)` for each row that a query finds.
 

@@ -1,0 +1,223 @@
+"""Rows of finished episodes, read back; what was damaged is refused."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from cogitate.errors import DataError
+from cogitate.graphs import Episode, Relation, Result, Source, Thought, ThoughtGraph, ThoughtKind
+from cogitate.graphs.thought import Tokens
+from cogitate.inference import Completion, Message, Usage
+from cogitate.memory.codec import messages
+from cogitate.memory.database import Database
+from cogitate.memory.journal import COMPLETION, CompletionRow, completion_of
+from cogitate.memory.write_episode import episode_digest
+from cogitate.tasks import Grade, Problem
+
+__all__ = ["Finished", "check", "read_graph", "read_result"]
+
+
+class Finished(NamedTuple):
+    """A finished episode, as its row has it."""
+
+    episode: int
+    problem: int
+    result: str
+    thoughts: int
+    digest: bytes
+
+
+class _ThoughtRow(NamedTuple):
+    number: int
+    id: str
+    kind: str
+    text: str | None
+    answer: str | None
+    accepts: int | None
+    rest: str | None
+    prompt: int | None
+    completion: int | None
+    agent: str
+    role: str
+    operation: str
+    model: str
+    revision: str
+    adapter: str | None
+    adapter_revision: str
+
+
+_THOUGHTS = (
+    "SELECT t.number, t.id, t.kind, t.text, t.answer, t.accepts, t.rest, t.prompt, t.completion,"
+    " w.agent, w.role, w.operation, w.model, w.revision, w.adapter, w.adapter_revision"
+)
+"""Of thoughts t and their sources w."""
+
+
+def read_result(cell: str, problem: Problem, graph: ThoughtGraph) -> Episode:
+    """Return the episode that a result's cell tells of, on its graph.
+
+    Raises:
+        DataError: The cell is damaged.
+    """
+    try:
+        told = json.loads(cell)
+        grade = told.get("grade")
+        return Episode(
+            problem,
+            Result(
+                problem=problem,
+                thought=None if told["thought"] is None else graph.thought(told["thought"]),
+                graph=graph,
+                usage=Usage(*told["usage"]),
+                stopped=told["stopped"],
+                oracle=told["oracle"],
+                seconds=told["seconds"],
+            )
+            if "usage" in told
+            else None,
+            None if grade is None else Grade(score=grade[0], reason=grade[1]),
+            told["error"],
+        )
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise DataError(f"a result cannot be read: {error}") from None
+
+
+def read_graph(db: Database, finished: Finished, problem: Problem) -> ThoughtGraph:
+    """Return the graph of a finished episode.
+
+    Raises:
+        DataError: A row is missing or damaged.
+    """
+    graph = ThoughtGraph.of(problem)
+    root = graph.root.id
+    completions = _completions(db, finished.episode)
+    prompts = _prompts(db, finished.episode)
+    parents = _parents(db, finished.episode)
+    thoughts: list[Thought] = []
+    sources: dict[tuple[str, str, str | None, str], Source] = {}
+    rows = db.rows(
+        _ThoughtRow,
+        f"{_THOUGHTS} FROM thoughts t JOIN sources w ON w.id = t.source WHERE t.episode = ?"
+        " ORDER BY t.number",
+        (finished.episode,),
+    )
+    try:
+        for row in rows:
+            thought = _thought(row, completions, prompts, sources, root)
+            thoughts.append(thought)
+            if row.number == 0:
+                continue
+            graph.add(thought)
+            for parent, relation in parents.get(row.number, ()):
+                graph.add_edge(thoughts[parent].id, thought.id, relation=Relation(relation).value)
+        for number, source, value in db.rows(_Score, _SCORES, (finished.episode,)):
+            target = graph.root if number == 0 else thoughts[number]
+            target.scores[source] = value
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise DataError(f"a thought cannot be read: {error}") from None
+    if thoughts and thoughts[0].id != root:
+        raise DataError("the problem is not the first thought")
+    return graph
+
+
+class _Score(NamedTuple):
+    thought: int
+    source: str
+    value: float
+
+
+_SCORES = "SELECT thought, source, value FROM scores WHERE episode = ? ORDER BY thought, place"
+
+
+def _thought(
+    row: _ThoughtRow,
+    completions: Mapping[int, Completion],
+    prompts: Mapping[int, tuple[Message, ...]],
+    sources: dict[tuple[str, str, str | None, str], Source],
+    root: str,
+) -> Thought:
+    completion = None if row.completion is None else completions[row.completion]
+    rest = json.loads(row.rest) if row.rest else {}
+    source, tokens = None, None
+    if row.model or row.revision or row.adapter is not None:
+        weights = row.model, row.revision, row.adapter, row.adapter_revision
+        source = sources.setdefault(weights, Source(*weights))
+    alone: Sequence[float] | None = None
+    text, reasoning, finish, prompt_tokens, completion_tokens = "", "", "stop", 0, 0
+    if completion is not None:
+        text, reasoning, finish = completion.text, completion.reasoning, completion.finish
+        prompt_tokens = completion.usage.prompt
+        completion_tokens = completion.usage.completion
+        if completion.prompt_ids is not None and completion.token_ids is not None:
+            tokens = Tokens(completion.prompt_ids, completion.token_ids, completion.logprobs)
+        else:
+            alone = completion.logprobs
+    if "tokens" in rest:
+        tokens = rest["tokens"] and Tokens(
+            tuple(rest["tokens"][0]),
+            tuple(rest["tokens"][1]),
+            None if rest["tokens"][2] is None else tuple(rest["tokens"][2]),
+        )
+    if "logprobs_alone" in rest:
+        alone = rest["logprobs_alone"]
+    return Thought(
+        row.id,
+        ThoughtKind(row.kind),
+        text if row.text is None else row.text,
+        agent=row.agent,
+        role=row.role,
+        operation=row.operation,
+        about=rest.get("about", root),
+        answer=row.answer,
+        accepts=None if row.accepts is None else bool(row.accepts),
+        reasoning=rest.get("reasoning", reasoning),
+        finish=rest.get("finish", finish),
+        error=rest.get("error", ""),
+        dropped=rest.get("dropped", 0),
+        prompt=None if row.prompt is None else prompts[row.prompt],
+        prefix=rest.get("prefix", ""),
+        prompt_tokens=rest.get("prompt_tokens", prompt_tokens),
+        completion_tokens=rest.get("completion_tokens", completion_tokens),
+        source=source,
+        tokens=tokens,
+        logprobs_alone=None if alone is None else tuple(alone),
+    )
+
+
+def _completions(db: Database, episode: int) -> dict[int, Completion]:
+    rows = db.rows(
+        lambda row, *columns: (row, CompletionRow(*columns)),
+        f"SELECT c.id, {COMPLETION} FROM thoughts t JOIN completions c ON c.id = t.completion"
+        " JOIN sources s ON s.id = c.source LEFT JOIN contexts x ON x.id = c.context"
+        " WHERE t.episode = ?",
+        (episode,),
+    )
+    return {number: completion_of(row) for number, row in rows}
+
+
+def _prompts(db: Database, episode: int) -> dict[int, tuple[Message, ...]]:
+    rows = db.rows(
+        lambda row, body: (row, body),
+        "SELECT p.id, p.body FROM prompts p WHERE p.id IN"
+        " (SELECT prompt FROM thoughts WHERE episode = ?)",
+        (episode,),
+    )
+    return {row: messages(body) for row, body in rows}
+
+
+def _parents(db: Database, episode: int) -> dict[int, list[tuple[int, str]]]:
+    parents: dict[int, list[tuple[int, str]]] = {}
+    query = "SELECT child, parent, relation FROM edges WHERE episode = ? ORDER BY child, place"
+    for child, parent, relation in db.rows(lambda *row: row, query, (episode,)):
+        parents.setdefault(child, []).append((parent, relation))
+    return parents
+
+
+def check(finished: Finished, episode: Episode) -> None:
+    """Refuse an episode that is not the one that was written.
+
+    Raises:
+        DataError: It differs.
+    """
+    if episode_digest(episode) != finished.digest:
+        raise DataError("what is read is not what was written")
