@@ -3,16 +3,19 @@ r"""Monte-Carlo tree search over reasoning steps (Kocsis & Szepesvári 2006; Sil
 A node is a partial solution. A simulation selects a leaf from the problem down, expands it by
 `width` steps in one ask, evaluates the first of them (with `puct` the likeliest), and backs the
 value up along its path. `parallel` simulations overlap: simulation i sees the back-ups of
-simulations up to i - parallel, in start order, and virtual loss for the rest, so equal seeds give
-equal graphs whatever comes back first.
+simulations up to i - parallel, in start order, and virtual loss for the rest. Where it would meet a
+leaf that an earlier simulation j still finds out about, it waits for the back-ups up to j and
+selects again. Both follow from the order of starts alone, so equal seeds give equal graphs whatever
+comes back first.
 
 Where this differs from the papers:
 
 - An action is a step that a model samples, so a node has `width` actions and not all there are.
 - The problem is expanded before the first simulation, as in Silver et al.: all simulations begin
   with something to choose from.
-- A leaf that is selected while another simulation expands it is not expanded twice: the later one
-  waits for the same steps and evaluates the next of them.
+- No two simulations share a leaf, so that as many leaves grow as when each waits for the one
+  before. That costs time where there are fewer leaves worth a visit than simulations at once, as at
+  the beginning.
 - A value is a verifier's score of the step (with all that leads to it), or of one roll-out to the
   end. It lies in [0, 1], there is no opponent, and what nobody tried counts as 0 for `puct`.
 - The prior of `puct` is the softmax, among siblings, of the mean log-probability per token; the
@@ -31,7 +34,6 @@ it, and `mcts`, its value; both lie in [0, 1].
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -39,7 +41,6 @@ from typing import Literal, NamedTuple
 from cogitate.errors import BudgetExhausted, ConfigError
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.in_order import in_order
-from cogitate.graphs.once import Once
 from cogitate.graphs.parameter import check_choices
 from cogitate.graphs.strategies.search_tree import Child, Edge, Node, SearchTree, priors, state_key
 from cogitate.graphs.strategy import strategy
@@ -140,27 +141,12 @@ class _Found(NamedTuple):
         return self.score, self.solution.answer is not None
 
 
-class _Growth:
-    """What is found out about one leaf, and the simulations that share it."""
-
-    def __init__(self) -> None:
-        self.turns = 0
-        """Simulations that selected the leaf before it had children."""
-        self.expansion: Once[list[Child]] = Once()
-        self.evaluations: dict[int, Once[float]] = defaultdict(Once)
-        """By the child's number; of a finished leaf its own is 0."""
-        self.edges: list[Edge] = []
-        """Those of the children, once the first of the simulations was settled."""
-
-
 class _Simulation(NamedTuple):
     """What one simulation came to."""
 
     path: list[Edge]
     leaf: Node
     value: float
-    growth: _Growth
-    turn: int = 0
     children: Sequence[Child] = ()
     found: _Found | None = None
 
@@ -182,7 +168,8 @@ class _Search:
         self._rolls_out = options.evaluate == "rollout" or (
             options.evaluate == "auto" and _only_grades(d)
         )
-        self._growing: dict[Node, _Growth] = {}
+        self._under_way: dict[Node, int] = {}
+        """Which simulation finds out about a leaf."""
         self._done = 0
 
     async def run(self) -> None:
@@ -190,40 +177,33 @@ class _Search:
         self._grow(root, await self._expand(root))
         await in_order(self.options.simulations, self.options.parallel, self._begin, self._settle)
 
-    def _begin(self, _: int) -> Coroutine[None, None, _Simulation] | None:
+    def _begin(self, number: int) -> Coroutine[None, None, _Simulation] | int | None:
         if self.tree.root.exhausted:
             return None
         path, leaf = self.tree.select()
-        growth = self._growing.get(leaf)
-        if growth is None:
-            growth = _Growth()
-            if leaf.value is None:
-                self._growing[leaf] = growth
-        growth.turns += 1
-        return self._simulate(path, leaf, growth, growth.turns - 1)
+        if leaf.value is None:
+            earlier = self._under_way.setdefault(leaf, number)
+            if earlier != number:
+                self.tree.give_up(path)
+                return earlier
+        return self._simulate(path, leaf)
 
-    async def _simulate(
-        self, path: list[Edge], leaf: Node, growth: _Growth, turn: int
-    ) -> _Simulation:
+    async def _simulate(self, path: list[Edge], leaf: Node) -> _Simulation:
         if leaf.value is not None:
-            return _Simulation(path, leaf, leaf.value, growth)
+            return _Simulation(path, leaf, leaf.value)
         if leaf.finished:
-            score = await growth.evaluations[0].do(lambda: self.d.verify(leaf.thought))
-            return _Simulation(path, leaf, score, growth, found=_Found(leaf.thought, score))
-        children = await growth.expansion.do(lambda: self._expand(leaf))
+            score = await self.d.verify(leaf.thought)
+            return _Simulation(path, leaf, score, found=_Found(leaf.thought, score))
+        children = await self._expand(leaf)
         if not children:
-            return _Simulation(path, leaf, 0.0, growth)
-        again, number = divmod(turn, len(children))
-        child = children[number].thought
-        finished = child.kind is ThoughtKind.SOLUTION
+            return _Simulation(path, leaf, 0.0)
+        solution = children[0].thought
+        finished = solution.kind is ThoughtKind.SOLUTION
         if self._rolls_out and not finished:
-            [solution] = await self.d.finish(child, first=again)
-            score = await self.d.verify(solution)
-        else:
-            solution = child
-            score = await growth.evaluations[number].do(lambda: self.d.verify(child))
+            [solution] = await self.d.finish(solution, first=0)
+        score = await self.d.verify(solution)
         found = _Found(solution, score) if self._rolls_out or finished else None
-        return _Simulation(path, leaf, score, growth, turn, children, found)
+        return _Simulation(path, leaf, score, children, found)
 
     async def _expand(self, leaf: Node) -> list[Child]:
         options, d = self.options, self.d
@@ -232,8 +212,8 @@ class _Search:
             thoughts = await d.steps(
                 options.width, leaf.thought, stop=stop, max_tokens=options.step_tokens
             )
-        else:  # roll-outs from here took lower numbers
-            thoughts = await d.finish(leaf.thought, options.width, first=options.parallel)
+        else:  # a roll-out from here was sample 0
+            thoughts = await d.finish(leaf.thought, options.width, first=1)
         begun = d.graph.text(leaf.thought) if leaf.depth else ""
         distinct: dict[bytes, Thought] = {}
         for thought in thoughts:
@@ -256,30 +236,18 @@ class _Search:
         return state_key(thought.kind, " ".join(text.split()) if state is None else state(text))
 
     def _settle(self, _: int, done: _Simulation) -> None:
-        path, leaf, value, growth, turn, children, found = done
+        path, leaf, value, children, found = done
         self._done += 1
+        self._under_way.pop(leaf, None)
         if leaf.edges is None and not leaf.finished:
-            self._share(leaf, growth, self._grow(leaf, children))
-        if growth.edges:
-            path.append(growth.edges[turn % len(growth.edges)])
-        self._growing.pop(leaf, None)
+            for edge in self._grow(leaf, children)[:1]:
+                edge.started += 1
+                path.append(edge)
         if path and (end := path[-1].child).finished:
             value = self.tree.finish(end, value)
-            self._growing.pop(end, None)
         if found is not None and found.solution.text:
             self.best = max(self.best or found, found, key=lambda one: one.rank)
         self.tree.back_up(path, value)
-
-    def _share(self, leaf: Node, growth: _Growth, edges: list[Edge]) -> None:
-        """Count those that wait for the same steps as under way on the way that each will take."""
-        growth.edges = edges
-        for turn in range(growth.turns if edges else 0):
-            number = turn % len(edges)
-            edges[number].started += 1
-            child = edges[number].child
-            if turn and child.finished and child not in self._growing:
-                self._growing[child] = _Growth()
-                self._growing[child].evaluations[0] = growth.evaluations[number]
 
     def _grow(self, leaf: Node, children: Sequence[Child]) -> list[Edge]:
         graph, edges = self.d.graph, self.tree.grow(leaf, children)

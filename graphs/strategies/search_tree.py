@@ -138,6 +138,12 @@ class SearchTree:
             node = edge.child
         return Selected(path, node)
 
+    @staticmethod
+    def give_up(path: Sequence[Edge]) -> None:
+        """Take back a selection: no simulation went there."""
+        for edge in path:
+            edge.started -= 1
+
     def _choose(self, edges: list[Edge]) -> Edge:
         parent = sum([edge.started for edge in edges])
         is_uct, maximum = self.policy == "uct", self.backup == "max"

@@ -298,27 +298,37 @@ def test_the_graph_is_the_same_whatever_comes_back_first(strategy: MCTS, failing
     assert len({graph(schedule) for schedule in range(20)}) == 1
 
 
-def test_more_simulations_at_once_than_children_share_the_expansion() -> None:
+def test_more_simulations_at_once_than_leaves_grow_as_many_leaves_as_one_after_the_other() -> None:
+    def grown(parallel: int) -> Counter[str]:
+        ways = Ways()
+        scored: Counter[str] = Counter()
+
+        def verify(_problem: cg.tasks.Problem, text: str) -> float:
+            scored[text] += 1
+            return 0.5
+
+        search(MCTS(simulations=16, width=2, parallel=parallel), ways, verify)
+        assert set(scored.values()) == {1}
+        assert scored.total() == 16
+        # The rest of the way at the end is the one ask that is no expansion.
+        return Counter(r.prefix.text for r in ways.asked if r.prefix and r.operation == "step")
+
+    for parallel in (1, 3, 16):
+        leaves = grown(parallel)
+        assert len(leaves) == 16
+        assert set(leaves.values()) == {2}
+
+
+def test_who_meets_a_leaf_that_grows_waits_for_what_it_is_worth_and_selects_again() -> None:
     ways = Ways()
-    scored: Counter[str] = Counter()
-
-    def verify(_problem: cg.tasks.Problem, text: str) -> float:
-        scored[text] += 1
-        return 0.5
-
-    search(MCTS(simulations=16, width=2, parallel=16), ways, verify)
-    asked = Counter((r.prefix.text if r.prefix else "") for r in ways.asked if not r.sample)
-    assert set(asked.values()) == {1}
-    assert set(scored.values()) == {1}
-
-
-def test_who_shares_an_expansion_is_under_way_to_the_child_that_it_evaluates() -> None:
-    ways = Ways()
-    search(MCTS(simulations=9, width=4, parallel=8), ways, lambda _p, _text: 0.5)
+    strategy = MCTS(simulations=6, width=4, parallel=6, exploration=0.3, virtual_loss=0)
+    search(strategy, ways, by_first(a=0.1, b=0.9, c=0.2, d=0.3))
     begun = [r.prefix.text.replace("\n\n", "") for r in ways.asked if r.prefix and not r.sample]
-    # 0 to 3 expand a to d and evaluate aa to da; 4 to 7 join them and evaluate ab to db. When the
-    # first is settled, the ninth finds that aa was tried and that ab is being tried.
-    assert begun[:5] == ["a", "b", "c", "d", "ac"]
+    # 0 to 3 expand a to d. 4 would meet a, and hears that it is worth 0.1; what b to d are worth
+    # it does not know, so they count for 0: a it is, where ab was never tried. For 5, a counts
+    # for 0.1 + 0.3 * sqrt(ln 5 / 2) = 0.369 and b for 0.3 * sqrt(ln 5) = 0.381: it would meet b,
+    # hears that it is worth 0.9, and stays there.
+    assert begun[:6] == ["a", "b", "c", "d", "ab", "bb"]
 
 
 def test_without_a_solution_the_most_visited_path_is_finished() -> None:
