@@ -8,12 +8,14 @@ Each continuation asks its prompt and what it wrote again (engines find most of 
 cache), and each checkpoint costs verifications. So checkpoints are far apart: the first after
 `checkpoint` tokens, each next after `growth` times as many as the one before, the last where what
 is left of the generator's `max_tokens` would not hold two more. With alpha = 1 - 1 / growth each
-round writes about as many tokens as the first.
+round writes about as many tokens as the first. Where a beginning says little of its end, a small
+alpha at many checkpoints (`alpha=0.25&growth=1`) loses less for the same tokens written.
 
 Departures: the paper puts a checkpoint where the GPU's memory is full; here they stand at numbers
-of tokens, which no other search on the engine can shift. Of m running solutions floor(alpha * m)
-are stopped, of equal scores the later ones; the paper keeps all that score as the quantile does. A
-last one that runs alone goes to its end without checkpoints.
+of tokens, which no other search on the engine can shift. Of m running solutions those below the
+quantile are stopped, ceil(alpha * (m - 1)) where it is interpolated, so at least one for any alpha
+above 0; of equal scores the later ones, where the paper keeps all that score as the quantile does.
+A last one that runs alone goes to its end without checkpoints.
 """
 
 import math
@@ -84,15 +86,15 @@ class SpeculativeRejection:
 
     def _rounds(self, left: int) -> Iterator[int]:
         """The tokens before each checkpoint; what follows the last checkpoint is not among them."""
-        tokens, following = self.checkpoint, round(self.checkpoint * self.growth)
-        while tokens + following <= left:
+        tokens = self.checkpoint
+        while tokens + (following := round(min(tokens * self.growth, left + 1))) <= left:
             yield tokens
             left -= tokens
-            tokens, following = following, round(following * self.growth)
+            tokens = following
 
     def _survivors(self, running: Sequence[_Scored]) -> list[Thought]:
         """What a checkpoint lets run on, in the order in which it was started."""
-        kept = len(running) - math.floor(self.alpha * len(running) + 1e-9)
+        kept = len(running) - math.ceil(self.alpha * (len(running) - 1) - 1e-9)
         ranked = sorted(range(len(running)), key=lambda i: -running[i].score)
         return [running[i].thought for i in sorted(ranked[:kept])]
 

@@ -95,7 +95,7 @@ def test_what_ended_before_a_checkpoint_is_neither_stopped_nor_forgotten() -> No
     worth["Answer: 7"] = 0.45
     model = Brief("ada", "bob", "cy", "dan")
     assert think(SEARCH, model, worth, max_tokens=16).answer == "0"
-    # of the three that run, floor(0.5 * 3) = 1 is stopped
+    # of the three that run, the one below the median is stopped
     assert [begun for _, begun, _ in model.asked[1:3]] == ["ada is", "bob is"]
     worth["Answer: 7"] = 0.6
     assert think(SEARCH, Brief("ada", "bob", "cy", "dan"), worth, max_tokens=16).answer == "7"
@@ -137,10 +137,31 @@ def test_a_limit_too_short_for_two_rounds_leaves_best_of_n() -> None:
 
 def test_checkpoints_at_equal_distances() -> None:
     model = Writer("ada", "bob", "cy", "dan")
-    search = SpeculativeRejection(n=4, alpha=0.25, checkpoint=3, growth=1)
+    search = SpeculativeRejection(n=4, alpha=0.25, checkpoint=2, growth=1)
     think(search, model, WORTH, max_tokens=12)
-    # floor(0.25 * 4) = 1 is stopped of four, then none of three
-    assert [r.sampling.max_tokens for r in model.requests] == [3] + [3] * 3 + [3] * 3 + [3] * 3
+    # below the lower quartile there is one of four, one of three, and one of two: then one runs on
+    assert [r.sampling.max_tokens for r in model.requests] == [2] + [2] * 3 + [2] * 2 + [6]
+
+
+@pytest.mark.parametrize(
+    ("n", "alpha", "stopped"),
+    [(2, 0.05, 1), (2, 0.95, 1), (3, 0.5, 1), (4, 0.5, 2), (5, 0.25, 1), (5, 0.3, 2), (4, 0, 0)],
+)
+def test_those_below_the_quantile_are_stopped_of_however_few(
+    n: int, alpha: float, stopped: int
+) -> None:
+    names = ("ada", "bob", "cy", "dan", "eve")[:n]
+    model = Writer(*names)
+    search = SpeculativeRejection(n=n, alpha=alpha, checkpoint=5, growth=1)
+    think(search, model, Worth(ada=0.2, bob=0.9, cy=0.4, dan=0.1, eve=0.3), max_tokens=14)
+    assert len(model.asked) - 1 == n - stopped
+
+
+def test_distances_that_grow_beyond_all_limits_leave_no_further_checkpoint() -> None:
+    model = Writer("ada", "bob", "cy", "dan")
+    search = SpeculativeRejection(n=4, checkpoint=3, growth=1e308)
+    assert think(search, model, WORTH, max_tokens=12).answer == "1"
+    assert model.asked == [("finish", "", 4)]
 
 
 def test_the_last_that_runs_goes_to_its_end_without_checkpoints() -> None:
