@@ -1,11 +1,12 @@
 """How sure a measured share is: intervals for the accuracies that reports show."""
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 from cogitate.errors import ConfigError
 
-__all__ = ["Interval", "share_interval", "wilson"]
+__all__ = ["Interval", "exact_interval", "share_interval", "wilson"]
 
 _Z = 1.959963984540054
 """The 97.5% quantile of the normal distribution: 95% lie between -z and z."""
@@ -57,3 +58,63 @@ def share_interval(share: float, samples: float) -> Interval:
     spread = _Z * math.sqrt(share * (1 - share) / samples + z2 / (4 * samples * samples))
     scale = 1 + z2 / samples
     return Interval(max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale))
+
+
+@lru_cache(maxsize=4096)
+def exact_interval(share: float, samples: float) -> Interval:
+    """Return the 95% interval of a share that covers in 95% of cases however few draws there are.
+
+    That of Clopper and Pearson (1934). Wilson's covers on average: of three draws with the
+    probability 0.06 it misses one in six.
+
+    Args:
+        share: In [0, 1], as in `share_interval`.
+        samples: How many, more than 0; a fraction where draws weigh differently.
+
+    Raises:
+        ConfigError: Not 0 <= share <= 1, or no samples.
+
+    Example:
+        >>> low, high = exact_interval(1 / 3, 3)
+        >>> f"{low:.4f} {high:.4f}"
+        '0.0084 0.9057'
+    """
+    if not (0 <= share <= 1 and 0 < samples < math.inf):
+        raise ConfigError(f"exact_interval({share}, {samples}): give a share and its samples")
+    right, wrong = share * samples, (1 - share) * samples
+    low = _beta_quantile(0.025, right, wrong + 1) if right else 0.0
+    high = _beta_quantile(0.975, right + 1, wrong) if wrong else 1.0
+    return Interval(min(low, share), max(high, share))
+
+
+def _beta_quantile(probability: float, a: float, b: float) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _beta_share(middle, a, b) < probability:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def _beta_share(x: float, a: float, b: float) -> float:
+    """The share of a beta distribution below x: a continued fraction (DLMF 8.17.22)."""
+    if not 0 < x < 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _beta_share(1 - x, b, a)
+    scale = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    scale += a * math.log(x) + b * math.log1p(-x)
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
+    fraction = d
+    for m in range(1, 400):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d = 1 / (1 + term * d)
+            c = 1 + term / c
+            fraction *= c * d
+        if abs(c * d - 1) < 1e-13:
+            break
+    return math.exp(scale) * fraction / a

@@ -17,7 +17,7 @@ from cogitate.errors import ConfigError
 from cogitate.graphs import Deliberation, Thought, ThoughtGraph, ThoughtKind, gather
 from cogitate.training.credit.outcomes import is_right, outcomes
 from cogitate.training.credit.record import Credit, Credited, Origin
-from cogitate.training.intervals import Interval, wilson
+from cogitate.training.intervals import Interval, exact_interval
 
 __all__ = ["MonteCarloSteps", "roll_out"]
 
@@ -33,7 +33,9 @@ class MonteCarloSteps:
     label: Literal["hard", "soft"] = "hard"
     rollouts: Literal["finish", "descendants"] = "finish"
     """What counts as a completion: what `finish` wrote from the step itself, or every graded
-    solution below it, which a search that prunes has made better than the step is."""
+    solution below it, the first k of `graph.in_order()`: a search that prunes has made them better
+    than the step is, and what they share makes them no draws of their own, so that such a soft
+    label has no interval."""
 
     def __post_init__(self) -> None:
         """Refuse labels from nothing and labels that are not there."""
@@ -78,9 +80,10 @@ class MonteCarloSteps:
     def _credit(self, thought: Thought, right: list[bool]) -> Credit:
         correct, total = sum(right), len(right)
         interval = None
-        if self.label == "soft":
-            last = thought.kind is ThoughtKind.SOLUTION
-            interval = Interval(correct, correct) if last else wilson(correct, total)
+        if self.label == "soft" and thought.kind is ThoughtKind.SOLUTION:
+            interval = Interval(correct, correct)
+        elif self.label == "soft" and self.rollouts == "finish":
+            interval = exact_interval(correct / total, total)
         return Credit(
             thought=thought.id,
             measure="label",
@@ -89,7 +92,7 @@ class MonteCarloSteps:
             interval=interval,
             origin=Origin(
                 "monte-carlo-steps",
-                1,
+                2,
                 (("k", self.k), ("label", self.label), ("rollouts", self.rollouts)),
             ),
         )

@@ -37,7 +37,7 @@ class Credit(BaseModel):
     samples: int = Field(ge=1)
     """What it was computed from: graded leaves, roll-outs, the size of a group."""
     interval: Interval | None = None
-    """95%, of values; None of labels and advantages."""
+    """95%, of values and of soft labels that were rolled out; None of all others."""
     positive: bool | None = None
     """Worth imitating; None where the method does not say."""
     trajectory: str | None = None

@@ -8,12 +8,15 @@ its parents. A grade on a thought that led to graded ones does not enter its own
 
 Beyond the paper, each value has an interval. It counts as many draws as there are children, for
 what lies below one child shares it, and fewer where few leaves decide or some decide more than
-others: (sum of weights)^2 / sum of squares (Kish 1965). The value of a leaf is its grade, exactly.
+others: (sum of weights)^2 / sum of squares (Kish 1965). It is the exact one (Clopper and Pearson
+1934), for three draws are usual here. The value of a leaf is its grade, exactly. Values are summed
+as fractions: a value at the threshold is at the threshold, whatever rounding would make of it.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 import networkx as nx
@@ -23,7 +26,7 @@ from cogitate.graphs import Thought, ThoughtGraph
 from cogitate.training.credit.outcomes import is_right, outcomes
 from cogitate.training.credit.record import Credit, Credited, Origin
 from cogitate.training.credit.siblings import siblings
-from cogitate.training.intervals import Interval, share_interval
+from cogitate.training.intervals import Interval, exact_interval
 
 __all__ = ["PreferencePair", "ValueBackup"]
 
@@ -38,17 +41,21 @@ class PreferencePair(NamedTuple):
 
 
 class _Value(NamedTuple):
-    value: float
+    exactly: Fraction
     leaves: dict[str, float]
     """The weight of each graded leaf; they sum to 1."""
     draws: float
     """0 of a leaf."""
 
     @property
+    def value(self) -> float:
+        return float(self.exactly)
+
+    @property
     def interval(self) -> Interval:
         if not self.draws:
             return Interval(self.value, self.value)
-        return share_interval(self.value, self.draws)
+        return exact_interval(self.value, self.draws)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class ValueBackup:
 
     def __call__(self, graph: ThoughtGraph, grades: Mapping[str, float] | None = None) -> Credited:
         """Return a value for each thought from which a graded one was made."""
-        origin = Origin("value-backup", 1, (("threshold", self.threshold),))
+        origin = Origin("value-backup", 2, (("threshold", self.threshold),))
         found = {}
         counts = Counter({"positive": 0, "negative": 0})
         for name, backed in _back_up(graph, grades).items():
@@ -113,7 +120,7 @@ def _back_up(graph: ThoughtGraph, grades: Mapping[str, float] | None) -> dict[st
         if below:
             backed[thought.id] = _mean(below)
         elif thought.id in graded:
-            right = float(is_right(graded[thought.id]))
+            right = Fraction(is_right(graded[thought.id]))
             backed[thought.id] = _Value(right, {thought.id: 1.0}, 0.0)
     return {thought.id: backed[thought.id] for thought in graph.in_order() if thought.id in backed}
 
@@ -123,6 +130,6 @@ def _mean(below: list[_Value]) -> _Value:
     for child in below:
         for leaf, weight in child.leaves.items():
             leaves[leaf] = leaves.get(leaf, 0.0) + weight / len(below)
-    value = min(1.0, sum(child.value for child in below) / len(below))
+    value = sum((child.exactly for child in below), Fraction(0)) / len(below)
     effective = 1 / sum(weight * weight for weight in leaves.values())
     return _Value(value, leaves, min(float(len(below)), effective))
