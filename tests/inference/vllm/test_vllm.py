@@ -440,29 +440,33 @@ if sys.argv[2] == "killed":
 """
 
 
-@pytest.mark.parametrize("end", ["left", "killed"])
 def test_no_process_outlives_an_interpreter_that_did_not_close(
-    running_vllm: "Core", tiny_llama: Path, tmp_path: Path, end: str
+    running_vllm: "Core", tiny_llama: Path, tmp_path: Path
 ) -> None:
     import psutil
 
     script = tmp_path / "script.py"  # without a main guard, as in a notebook
     script.write_text(textwrap.dedent(SCRIPT))
-    done = subprocess.run(
-        [sys.executable, str(script), str(tiny_llama), end],
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-    assert done.returncode == (0 if end == "left" else -signal.SIGKILL), done.stderr
-    (line,) = done.stdout.splitlines()  # nothing of vLLM's own on standard output
-    completion, *processes = map(int, line.split())
-    assert completion >= 1 and len(processes) >= 2
-    deadline = time.monotonic() + 20
-    while any(map(psutil.pid_exists, processes)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(map(psutil.pid_exists, processes))
+    ends = {"left": 0, "killed": -signal.SIGKILL}
+    begun = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(tiny_llama), end],
+            stdout=subprocess.PIPE,
+            stderr=(tmp_path / end).open("w"),
+            text=True,
+        )
+        for end in ends
+    ]
+    for process, (end, code) in zip(begun, ends.items(), strict=True):
+        out, _ = process.communicate(timeout=500)
+        assert process.returncode == code, (tmp_path / end).read_text()
+        (line,) = out.splitlines()  # nothing of vLLM's own on standard output
+        completion, *processes = map(int, line.split())
+        assert completion >= 1 and len(processes) >= 2
+        deadline = time.monotonic() + 20
+        while any(map(psutil.pid_exists, processes)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not any(map(psutil.pid_exists, processes))
 
 
 def test_the_kind_of_model_is_known_before_anything_starts(tiny_llama: Path) -> None:
