@@ -8,9 +8,13 @@ from collections.abc import Mapping
 
 from cogitate.agents.prompt import Brief, Passage, Prompt, Shot, Template
 
-__all__ = ["PROMPTS", "SHOTS", "in_steps"]
+__all__ = ["CODE_PROMPTS", "PROMPTS", "SHOTS", "in_steps"]
 
 _SOLVER = "You solve problems carefully and end with a line that begins with Answer:"
+_PROGRAMMER = "You write correct Python programs and give the whole program in one block of code."
+_PROGRAM = (
+    "Give the whole program at the end, in one block that begins with ```python and ends with ```."
+)
 _CHECKER = "You check solutions carefully."
 
 PROMPTS: Mapping[str, Prompt] = {
@@ -85,8 +89,34 @@ PROMPTS: Mapping[str, Prompt] = {
         "answer on the last line, in this form:\nAnswer: your answer",
         system=_SOLVER,
     ),
+    "direct_code": Template(
+        "{problem}\n\nReply with the whole program and nothing else, in one block that begins with "
+        "```python and ends with ```.",
+        system=_PROGRAMMER,
+    ),
+    "generate_code": Template(
+        "{problem}\n\n{lessons}Think step by step. " + _PROGRAM, system=_PROGRAMMER
+    ),
+    "step_code": Template(
+        "{problem}\n\n{lessons}Think step by step, with a blank line between steps. " + _PROGRAM,
+        system=_PROGRAMMER,
+    ),
+    "refine_code": Template(
+        "Problem:\n{problem}\n\n{work}\n\nWrite a better solution: mend what the last critique "
+        "found, keep what is right. " + _PROGRAM,
+        system=_PROGRAMMER,
+    ),
+    "aggregate_code": Template(
+        "Problem:\n{problem}\n\n{work}\n\nCombine these into one better solution. " + _PROGRAM,
+        system=_PROGRAMMER,
+    ),
 }
 """Default prompt of each operation."""
+
+CODE_PROMPTS: Mapping[str, str] = {
+    name.removesuffix("_code"): name for name in PROMPTS if name.endswith("_code")
+}
+"""The prompt that takes an operation's place where the answer is a program."""
 
 _EGGS = "A box holds 6 eggs. How many eggs are in 4 boxes if 5 of the eggs are broken and removed?"
 _EGGS_RIGHT = "4 boxes hold 4 * 6 = 24 eggs.\n24 - 5 = 19 eggs are left.\nAnswer: 19"

@@ -11,12 +11,13 @@ from cogitate.graphs.coat_text import (
     write_coat,
 )
 from cogitate.graphs.deliberation import Deliberation
+from cogitate.graphs.episode import Episode
 from cogitate.graphs.gather import gather
 from cogitate.graphs.graph import ThoughtGraph
 from cogitate.graphs.in_order import in_order
 from cogitate.graphs.operation import OPERATIONS, Operation
 from cogitate.graphs.plan import Bin, Measured, Plan, Signal
-from cogitate.graphs.run import Episode, Report, arun, run
+from cogitate.graphs.run import Report, arun, run
 from cogitate.graphs.solve import Result, asolve, best_thought, solve
 from cogitate.graphs.strategies import (
     DVTS,

@@ -22,13 +22,14 @@ from cogitate.agents import (
     Verdict,
     parse_solution,
 )
+from cogitate.agents.prompts import CODE_PROMPTS
 from cogitate.errors import ConfigError, EngineError
 from cogitate.graphs.budget import Budget, Budgeted, Ledger
 from cogitate.graphs.graph import ThoughtGraph
 from cogitate.graphs.operation import OPERATIONS, Operation
 from cogitate.graphs.thought import Relation, Source, Thought, ThoughtKind, Tokens, position_of
 from cogitate.inference import Completion, Engine, Prefix, Request, Sampling
-from cogitate.tasks import Example, Problem, extract_answer, has_answer_line
+from cogitate.tasks import PROGRAM_KINDS, Example, Problem, extract_answer, has_answer_line
 
 __all__ = ["Inquiry"]
 
@@ -207,7 +208,7 @@ class Inquiry:
             role=by.role,
             operation=operation,
             about=self.graph.problem_of(parents),
-            answer=extract_answer(text) if kind is ThoughtKind.SOLUTION else None,
+            answer=self._answer(text) if kind is ThoughtKind.SOLUTION else None,
             error=error,
         )
         return self._insert(thought, parents, relation)
@@ -220,6 +221,8 @@ class Inquiry:
         """
         who = place.agent
         own = place.spec.prompt is not None
+        if not own and self.task.kind in PROGRAM_KINDS and prompt not in who.prompts:
+            prompt = CODE_PROMPTS.get(prompt, prompt)
         alone = not own and not brief.work and not brief.lessons and brief.n == 1
         key = who.name, prompt, brief.problem
         if alone and key in self._rendered:
@@ -259,7 +262,7 @@ class Inquiry:
         if kind is ThoughtKind.STEP and place.operation == "step":
             stopped = completion.stop in place.agent.sampling.stop
             text += "" if stopped else completion.stop or ""
-            if stopped or _ends(completion, text, begun):
+            if stopped or _ends(completion, text, begun, self.task.kind):
                 kind = ThoughtKind.SOLUTION
             else:
                 start = ""
@@ -295,7 +298,8 @@ class Inquiry:
             return self._insert(thought, place.parents, place.spec.relation)
         match parser(text):
             case Solution(answer) if kind is ThoughtKind.SOLUTION:
-                thought.answer = answer
+                own = parser is not parse_solution or self.task.kind not in PROGRAM_KINDS
+                thought.answer = answer if own else self._answer(text)
             case Critique(accepts):
                 thought.accepts = accepts
             case Verdict(score) if score is not None:
@@ -303,6 +307,9 @@ class Inquiry:
             case _:
                 pass
         return self._insert(thought, place.parents, place.spec.relation)
+
+    def _answer(self, text: str) -> str | None:
+        return extract_answer(text, kind=self.task.kind)
 
     def _failed(self, place: "_Place", sample: int, error: EngineError) -> Thought:
         thought = Thought(
@@ -336,10 +343,12 @@ class _Place(NamedTuple):
     """The id of the problem thought that they work on."""
 
 
-def _ends(completion: Completion, text: str, begun: str) -> bool:
+def _ends(completion: Completion, text: str, begun: str, kind: str) -> bool:
     """Whether a step is the last: the model ended its turn, or marked an answer."""
     if completion.finish == "length":
         return False
     if completion.stop is None:
         return True
+    if kind in PROGRAM_KINDS:  # an open block is not its end
+        return False
     return has_answer_line(text if begun.endswith("\n") else begun + text)

@@ -3,56 +3,37 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cogitate.agents import Team
-from cogitate.errors import ConfigError
+from cogitate.errors import ConfigError, StoreError
 from cogitate.graphs.budget import Budget
-from cogitate.graphs.graph import ThoughtGraph
-from cogitate.graphs.solve import Result, asolve, blocking
+from cogitate.graphs.episode import Episode, graded
+from cogitate.graphs.recording import InMemory, Place, Plan, Recorder, Recording
+from cogitate.graphs.solve import asolve, blocking
 from cogitate.graphs.strategy import Strategy
 from cogitate.inference import Engines, Usage
-from cogitate.tasks import Example, Grade, Problem, ProblemSet, grader_for
+from cogitate.tasks import Problem, ProblemSet
 
-__all__ = ["Episode", "Report", "arun", "run"]
+__all__ = ["Report", "arun", "run"]
 
-
-@dataclass(frozen=True, slots=True)
-class Episode:
-    """One problem of a run: what was thought, and how the answer was graded."""
-
-    problem: Problem
-    result: Result | None
-    """None where the strategy itself failed."""
-    grade: Grade | None
-    """None where the problem has no reference answer or its grader could not decide."""
-    error: str = ""
-    """Why there is no result or no grade."""
-
-    @property
-    def graph(self) -> ThoughtGraph:
-        """The thought graph; empty but for the problem where the strategy failed."""
-        return ThoughtGraph.of(self.problem) if self.result is None else self.result.graph
+_LOOK_AGAIN = 0.2
+"""Seconds after which a run looks whether others have left problems to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """All episodes of a run, in the order of the problems."""
 
-    episodes: list[Episode]
+    episodes: Sequence[Episode]
+    """Those of a store are read when they are looked at, each time anew."""
+    correct: int
+    """How many answers are wholly right."""
+    usage: Usage
+    """Tokens and calls of all episodes together."""
     seconds: float
     interrupted: bool = False
     """It was stopped before all problems were done; the finished ones are here."""
-
-    @property
-    def correct(self) -> int:
-        """How many answers are wholly right."""
-        return sum(e.grade is not None and e.grade.correct for e in self.episodes)
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens and calls of all episodes together."""
-        return sum((e.result.usage for e in self.episodes if e.result), Usage(calls=0))
 
 
 async def arun(
@@ -64,6 +45,8 @@ async def arun(
     seed: int = 0,
     concurrency: int = 16,
     engines: Engines | None = None,
+    store: Recorder | None = None,
+    replay: bool = False,
     on_episode: Callable[[Episode], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> Report:
@@ -77,44 +60,57 @@ async def arun(
         seed: As for `solve`.
         concurrency: Problems in progress at the same moment.
         engines: Engines to share with other calls; opened and closed here otherwise.
+        store: Keeps all that is thought. The same call with the same store goes on where it
+            stopped, in several processes at once where you like: a call in its journal is not made
+            again, and finished problems are left alone.
+        replay: Think about finished problems again, from the store's journal alone, and refuse
+            anything that comes out otherwise.
         on_episode: Called with each episode as it ends, in the order of ending.
         stop: When set, no further problem begins and the ones in progress are dropped.
 
     Raises:
         ConfigError: Something must be changed before anything can run.
+        StoreError: The store failed; what it had acknowledged is there.
+        DataError: A replay came to something else.
     """
+    if replay and store is None:
+        raise ConfigError("replay=True needs the store of the run: give store=RunStore(...)")
     if concurrency < 1:
         raise ConfigError(f"concurrency={concurrency}: give at least 1")
     started = time.perf_counter()
-    examples = problems.examples if isinstance(problems, ProblemSet) else ()
+    plan = Plan(
+        problems=problems,
+        examples=problems.examples if isinstance(problems, ProblemSet) else (),
+        team=team,
+        strategy=strategy,
+        budget=budget or Budget(),
+        seed=seed,
+        replay=replay,
+    )
     pool = engines or Engines()
-    waiting = iter(enumerate(problems))
-    finished: dict[int, Episode] = {}
-
-    async def worker() -> None:
-        for index, problem in waiting:
-            if stop is not None and stop.is_set():
-                return
-            episode = await _episode(problem, team, strategy, budget, seed, examples, pool, stop)
-            if episode.result is not None and episode.result.stopped == "interrupted":
-                return
-            finished[index] = episode
-            if on_episode is not None:
-                on_episode(episode)
-
     try:
+        work = _Work(
+            plan,
+            pool,
+            InMemory(plan) if store is None else store.begin(plan, pool),
+            on_episode,
+            stop,
+        )
         async with asyncio.TaskGroup() as group:
             for _ in range(min(concurrency, len(problems))):
-                group.create_task(worker())
+                group.create_task(work.go_on())
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     finally:
         if engines is None:
             await pool.close()
+    episodes = work.recording.episodes
     return Report(
-        [finished[index] for index in sorted(finished)],
+        episodes,
+        work.correct,
+        work.usage,
         time.perf_counter() - started,
-        interrupted=len(finished) < len(problems),
+        interrupted=len(episodes) < len(problems),
     )
 
 
@@ -123,45 +119,66 @@ run = blocking(
 )
 
 
-async def _episode(
-    problem: Problem,
-    team: Team,
-    strategy: Strategy,
-    budget: Budget | None,
-    seed: int,
-    examples: Sequence[Example],
-    engines: Engines,
-    stop: asyncio.Event | None,
-) -> Episode:
-    try:
-        result = await asolve(
-            problem,
-            team,
-            strategy,
-            budget=budget,
-            seed=seed,
-            examples=examples,
-            engines=engines,
-            stop=stop,
-        )
-    except ConfigError:
-        raise
-    except Exception as error:  # a strategy of the user's own may fail in any way on one problem
-        return Episode(problem, None, None, f"{type(error).__name__}: {error}")
-    return await grade(Episode(problem, result, None))
+class _Work:
+    """What all workers of a run share, and the sum of what they have finished."""
 
+    def __init__(
+        self,
+        plan: Plan,
+        engines: Engines,
+        recording: Recording,
+        on_episode: Callable[[Episode], None] | None,
+        stop: asyncio.Event | None,
+    ) -> None:
+        self.recording = recording
+        self.correct = sum(episode.correct for episode in recording.before)
+        self.usage = sum((e.result.usage for e in recording.before if e.result), Usage(calls=0))
+        self._plan = plan
+        self._engines = engines
+        self._on_episode = on_episode
+        self._stop = stop
 
-async def grade(episode: Episode) -> Episode:
-    """Return the episode with its answer graded by its problem's own grader."""
-    if episode.result is None or episode.problem.reference is None:
-        return episode
-    answer = episode.result.answer
-    if answer is None:
-        return replace(episode, grade=Grade(score=0.0, reason="no answer was marked"))
-    try:
-        found = await grader_for(episode.problem).grade(episode.problem, answer)
-    except ConfigError:
-        raise
-    except Exception as error:  # a grader must not fail; one that does costs one problem
-        return replace(episode, error=f"{type(error).__name__}: {error}")
-    return replace(episode, grade=found)
+    async def go_on(self) -> None:
+        """Think about one problem after another, until none is left."""
+        while self._stop is None or not self._stop.is_set():
+            place = self.recording.claim()
+            if place is not None:
+                await self._think(place)
+            elif self.recording.waiting():
+                await asyncio.sleep(_LOOK_AGAIN)
+            else:
+                return
+
+    async def _think(self, place: Place) -> None:
+        try:
+            episode = await self._episode(place)
+            if episode.result is not None and episode.result.stopped == "interrupted":
+                return
+            await place.keep(episode)
+        finally:
+            place.free()
+        self.correct += episode.correct
+        self.usage += Usage(calls=0) if episode.result is None else episode.result.usage
+        if self._on_episode is not None:
+            self._on_episode(episode)
+
+    async def _episode(self, place: Place) -> Episode:
+        plan = self._plan
+        problem = plan.problems[place.index]
+        try:
+            result = await asolve(
+                problem,
+                plan.team,
+                plan.strategy,
+                budget=plan.budget,
+                seed=plan.seed,
+                examples=plan.examples,
+                engines=self._engines,
+                stop=self._stop,
+                around=place.around,
+            )
+        except (ConfigError, StoreError):
+            raise
+        except Exception as error:  # a user's strategy may fail in any way on one problem
+            return Episode(problem, None, None, f"{type(error).__name__}: {error}")
+        return await graded(Episode(problem, result, None))

@@ -10,7 +10,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from cogitate.agents import Team
-from cogitate.errors import BudgetExhausted, CogitateError, ConfigError
+from cogitate.errors import BudgetExhausted, CogitateError, ConfigError, StoreError
 from cogitate.graphs.budget import Budget
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.graph import ThoughtGraph
@@ -63,6 +63,7 @@ async def asolve(
     engines: Engines | None = None,
     watch: Callable[[Thought], None] | None = None,
     stop: asyncio.Event | None = None,
+    around: Callable[[Engine], Engine] | None = None,
 ) -> Result:
     """Think about a problem.
 
@@ -76,6 +77,7 @@ async def asolve(
         engines: Engines to share with other calls; opened and closed here otherwise.
         watch: Called with each thought as it comes.
         stop: When set, thinking ends and the best thought so far is the result.
+        around: Puts an engine around each engine, below the budget.
 
     Raises:
         ConfigError: Something must be changed before anything can run.
@@ -89,7 +91,7 @@ async def asolve(
         d = Deliberation(
             task,
             team,
-            open_engines(team, engines),
+            open_engines(team, engines, around),
             budget=limits,
             seed=seed,
             examples=examples,
@@ -153,9 +155,14 @@ solve = blocking(
 )
 
 
-def open_engines(team: Team, engines: Engines) -> Mapping[str, Engine]:
+def open_engines(
+    team: Team, engines: Engines, around: Callable[[Engine], Engine] | None = None
+) -> Mapping[str, Engine]:
     """Open the engine of every agent of a team, by the agent's name."""
-    return {agent.name: engines.open(agent.model, base_url=agent.base_url) for agent in team.agents}
+    opened = {
+        agent.name: engines.open(agent.model, base_url=agent.base_url) for agent in team.agents
+    }
+    return opened if around is None else {name: around(one) for name, one in opened.items()}
 
 
 def best_thought(graph: ThoughtGraph) -> Thought | None:
@@ -214,7 +221,7 @@ async def _within_budget(strategy: Strategy, d: Deliberation) -> Thought | None:
     except BudgetExhausted:
         return None
     except BaseExceptionGroup as group:
-        if wrong := group.subgroup(ConfigError):
+        if wrong := group.subgroup((ConfigError, StoreError)):
             raise _first(wrong) from None
         _, other = group.split(BudgetExhausted)
         if other is None:

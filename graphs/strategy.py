@@ -13,7 +13,7 @@ from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.parameter import Parameter, parameters_of
 from cogitate.graphs.thought import Thought
 
-__all__ = ["Method", "Strategy", "methods", "strategy", "strategy_named"]
+__all__ = ["Method", "Strategy", "methods", "name_of", "strategy", "strategy_named"]
 
 
 class Strategy(Protocol):
@@ -106,3 +106,29 @@ def strategy_named(text: str) -> Strategy:
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{name}: {where}: {first['msg']}, got {first['input']!r}") from None
     return made
+
+
+def name_of(strategy: Strategy) -> str:
+    """Return the name that `strategy_named` reads, or the class's own where it has none.
+
+    Example:
+        >>> from cogitate.graphs import SelfConsistency
+        >>> name_of(SelfConsistency(n=4)), name_of(SelfConsistency())
+        ('self-consistency?n=4', 'self-consistency')
+    """
+    for name, method in methods().items():
+        if type(strategy) is method.factory:
+            values = vars(strategy)
+            changed = [
+                f"{parameter}={_written(values[parameter])}"
+                for parameter, default in method.parameters.items()
+                if values[parameter] != default
+            ]
+            return "?".join([name, "&".join(changed)]) if changed else name
+    own: object = getattr(strategy, "__name__", None)  # a plain async function is a strategy too
+    return own if isinstance(own, str) else type(strategy).__name__
+
+
+def _written(value: object) -> str:
+    """A parameter as the command line takes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -10,7 +10,7 @@ from collections import deque
 
 from cogitate.inference.text import valid_unicode
 
-__all__ = ["extract_answer", "has_answer_line", "last_boxed"]
+__all__ = ["PROGRAM_KINDS", "extract_answer", "extract_program", "has_answer_line", "last_boxed"]
 
 _DECORATION = r"[ \t>#*_`-]{0,16}"
 _NOT_COPIED = r"(?![ \t:*_`\[<(]{0,8}your answer\b)"
@@ -31,13 +31,21 @@ _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 _BRACE = re.compile(r"[{}]")
 _FENCE = re.compile(r"^```[^\n]*$", re.MULTILINE)
 _MAX_ANSWER = 20_000
+_MAX_PROGRAM = 100_000
+PROGRAM_KINDS = frozenset({"code", "snippet"})
+"""Kinds of problems whose answer is a program, in a fenced block."""
+_FENCED = re.compile(
+    r"^[ \t]{0,8}```[ \t]{0,4}([^\s`]{0,32})[^\n`]{0,80}\n(.*?)(?:^[ \t]{0,8}```[ \t]{0,8}$|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 
 
-def extract_answer(text: str) -> str | None:
+def extract_answer(text: str, *, kind: str = "auto") -> str | None:
     r"""Return the answer of a reply, without its decoration, or None if it marks none.
 
     A line `Answer:` with nothing after it marks the paragraph below it (a grid, a board). At most
-    20,000 characters are returned, as valid Unicode.
+    20,000 characters are returned, as valid Unicode. The answer to a problem of a kind that asks
+    for a program is the last fenced block of Python (see `extract_program`).
 
     Example:
         >>> extract_answer("12 + 13 = 25\n**Answer:** 25.")
@@ -45,6 +53,8 @@ def extract_answer(text: str) -> str | None:
         >>> extract_answer("So it is \\boxed{\\frac{1}{2}}."), extract_answer("I do not know")
         ('\\frac{1}{2}', None)
     """
+    if kind in PROGRAM_KINDS:
+        return extract_program(text)
     named = _names_answer(text)
     marked = _marked(text) if named else None
     if marked is None:
@@ -58,13 +68,37 @@ def extract_answer(text: str) -> str | None:
     return _clean(valid_unicode(marked[:_MAX_ANSWER])) or None
 
 
-def has_answer_line(text: str) -> bool:
+def extract_program(text: str) -> str | None:
+    r"""Return what the last fenced block of Python holds, or None.
+
+    A block without a language counts where none says that it is Python; one that is not closed
+    ends with the reply. A program of more than 100,000 characters is none.
+
+    Example:
+        >>> extract_program("Add them:\n```python\ndef add(a, b):\n    return a + b\n```")
+        'def add(a, b):\n    return a + b'
+    """
+    if "```" not in text:
+        return None
+    blocks = [(language.lower(), code) for language, code in _FENCED.findall(text) if code.strip()]
+    tagged = [code for language, code in blocks if language in ("python", "python3", "py")]
+    found = (tagged or [code for language, code in blocks if not language])[-1:]
+    if not found or len(found[0]) > _MAX_PROGRAM:
+        return None
+    return valid_unicode(found[0].replace("\0", "").rstrip())
+
+
+def has_answer_line(text: str, *, kind: str = "auto") -> bool:
     r"""Tell whether a reply keeps the format: a line `Answer: …` that says something.
+
+    Where the problem asks for a program, a fenced block of it.
 
     Example:
         >>> has_answer_line("Answer: 4"), has_answer_line("\\boxed{4}"), has_answer_line("Answer:")
         (True, False, False)
     """
+    if kind in PROGRAM_KINDS:
+        return extract_program(text) is not None
     return _names_answer(text) and _marked(text) is not None
 
 

@@ -6,6 +6,7 @@ as lists, mathematics by meaning, and everything else as text without case and s
 
 from collections.abc import Sequence
 
+from cogitate.tasks.answers import PROGRAM_KINDS
 from cogitate.tasks.child import JobFailed
 from cogitate.tasks.graders.exact import chosen, integers, plain
 from cogitate.tasks.graders.math import same_mathematics
@@ -35,6 +36,8 @@ def answer_key(problem: Problem, answer: str) -> str:
             return chosen(answer) or plain(answer)
         case "game24":
             return "".join(plain(answer).split())
+        case kind if kind in PROGRAM_KINDS:
+            return answer.strip()
         case "sorting":
             numbers = integers(answer)
             return plain(answer) if numbers is None else str(numbers)

@@ -28,11 +28,11 @@ from cogitate.graphs import (
 )
 from cogitate.graphs.solve import wait_for
 from cogitate.graphs.strategies.compute_optimal import difficulty_of, having
-from cogitate.graphs.strategy import strategy_named
+from cogitate.graphs.strategy import name_of, strategy_named
 from cogitate.inference import Engines, Usage
 from cogitate.tasks import Problem, ProblemSet
 from cogitate.training.allocate import Trial, plan_from
-from cogitate.training.evaluate import name_of, stop_on_interrupt
+from cogitate.training.evaluate import stop_on_interrupt
 from cogitate.training.outcome import Outcome
 
 __all__ = ["acalibrate", "calibrate"]

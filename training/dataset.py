@@ -17,6 +17,7 @@ from cogitate.errors import ConfigError, DataError
 from cogitate.graphs import Source
 from cogitate.inference import Message
 from cogitate.tasks import Example, Problem, ProblemSet
+from cogitate.tasks.held_back import same_text
 
 __all__ = ["Distinct", "SFTRow", "distinct", "load_rows", "same_text", "save_rows", "unseen"]
 
@@ -108,11 +109,6 @@ def unseen(problems: ProblemSet, *, than: Iterable[SFTRow | Problem | Example | 
         raise ConfigError(f"{problems.name}: every problem was seen before: load other ones")
     dropped = problems.dropped + len(problems) - len(kept)
     return ProblemSet(problems.name, kept, examples=problems.examples, dropped=dropped)
-
-
-def same_text(text: str) -> str:
-    """Return the form in which two texts are compared: without differences of white space."""
-    return " ".join(text.split())
 
 
 def _text_of(item: SFTRow | Problem | Example | str) -> str:

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
-from cogitate.graphs import Budget, Episode, Strategy, arun, methods
+from cogitate.graphs import Budget, Episode, Strategy, arun
 from cogitate.graphs.solve import wait_for
+from cogitate.graphs.strategy import name_of
 from cogitate.inference import Engines
 from cogitate.tasks import Problem, ProblemSet
 from cogitate.training.intervals import Interval, wilson
@@ -189,32 +190,6 @@ def summarise(
         oracle=oracle,
         interrupted=interrupted,
     )
-
-
-def name_of(strategy: Strategy) -> str:
-    """Return the name that `strategy_named` reads, or the class's own where it has none.
-
-    Example:
-        >>> from cogitate.graphs import SelfConsistency
-        >>> name_of(SelfConsistency(n=4)), name_of(SelfConsistency())
-        ('self-consistency?n=4', 'self-consistency')
-    """
-    for name, method in methods().items():
-        if type(strategy) is method.factory:
-            values = vars(strategy)
-            changed = [
-                f"{parameter}={_written(values[parameter])}"
-                for parameter, default in method.parameters.items()
-                if values[parameter] != default
-            ]
-            return "?".join([name, "&".join(changed)]) if changed else name
-    own: object = getattr(strategy, "__name__", None)  # a plain async function is a strategy too
-    return own if isinstance(own, str) else type(strategy).__name__
-
-
-def _written(value: object) -> str:
-    """A parameter as the command line takes it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 _HEADER = (

@@ -70,7 +70,7 @@ async def aharvest(
         counts["solutions"] += len(solutions)
         grades = await _grades(graph.problem, solutions)
         for thought, score in zip(solutions, grades, strict=True):
-            fault = _fault(thought, score, marked)
+            fault = _fault(thought, score, marked, graph.problem.kind)
             if score is not None and fault not in ("failed", "disputed"):
                 graph.score(thought, "grader", score)
             if fault is None:
@@ -118,7 +118,7 @@ async def _grades(problem: Problem, solutions: Sequence[Thought]) -> list[float 
     return [0.0 if t.answer is None else graded[t.answer] for t in solutions]
 
 
-def _fault(thought: Thought, score: float | None, marked: bool) -> str | None:
+def _fault(thought: Thought, score: float | None, marked: bool, kind: str) -> str | None:
     """Why a solution is no row, or None."""
     if not thought.text:
         return "failed"
@@ -130,7 +130,7 @@ def _fault(thought: Thought, score: float | None, marked: bool) -> str | None:
         return "wrong"
     if thought.finish == "length":
         return "cut"
-    if marked and not has_answer_line(thought.text):
+    if marked and not has_answer_line(thought.text, kind=kind):
         return "unmarked"
     return None
 

@@ -4,6 +4,7 @@ import difflib
 
 from cogitate.errors import ConfigError
 from cogitate.tasks.grader import Grade, Grader
+from cogitate.tasks.graders.code import CodeGrader
 from cogitate.tasks.graders.exact import ChoiceGrader, ExactGrader, NumericGrader, SortingGrader
 from cogitate.tasks.graders.game24 import Game24Grader
 from cogitate.tasks.graders.math import MathGrader
@@ -38,6 +39,8 @@ def grader_for(problem: Problem, *, limit: float = 5.0) -> Grader:
         "game24": Game24Grader(),
         "sorting": SortingGrader(),
         "reasoning_gym": ReasoningGymGrader(limit=limit),
+        "code": CodeGrader(limit=limit),
+        "snippet": CodeGrader(limit=limit, sandbox="snippet"),
     }
     kind = kind_of(problem)
     if kind not in graders:

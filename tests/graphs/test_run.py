@@ -6,7 +6,7 @@ import pytest
 
 import cogitate as cg
 from cogitate.graphs import Episode
-from cogitate.graphs.run import grade
+from cogitate.graphs.episode import graded
 from cogitate.inference import Request, Scripted
 
 PROBLEMS = [
@@ -131,6 +131,6 @@ def test_a_grader_that_fails_costs_one_problem_its_grade() -> None:
     broken = problem.model_copy(
         update={"reference": 42}
     )  # not a text, as a hostile file may have it
-    graded = asyncio.run(grade(Episode(broken, episode.result, None)))
-    assert graded.grade is None
-    assert graded.error
+    found = asyncio.run(graded(Episode(broken, episode.result, None)))
+    assert found.grade is None
+    assert found.error

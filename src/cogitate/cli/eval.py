@@ -18,9 +18,10 @@ from cogitate.cli.results import Line, Results, key_of, seconds_of, settings_of
 from cogitate.cli.terminal import emit, emit_json
 from cogitate.errors import CogitateError, ConfigError
 from cogitate.graphs import ComputeOptimal, Episode, Strategy
+from cogitate.graphs.strategy import name_of
 from cogitate.inference import Engines
 from cogitate.tasks import Problem, ProblemSet, load
-from cogitate.training.evaluate import Evaluation, aevaluate, name_of, summarise, table
+from cogitate.training.evaluate import Evaluation, aevaluate, summarise, table
 from cogitate.training.outcome import Outcome
 
 if TYPE_CHECKING:

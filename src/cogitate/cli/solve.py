@@ -17,9 +17,9 @@ from cogitate.cli.interrupt import interruptible
 from cogitate.cli.terminal import emit, emit_json
 from cogitate.errors import CogitateError, ConfigError
 from cogitate.graphs import Deliberation, Episode, Result, Strategy, asolve, best_thought
-from cogitate.graphs.run import grade
+from cogitate.graphs.episode import graded
+from cogitate.graphs.strategy import name_of
 from cogitate.tasks import Problem
-from cogitate.training.evaluate import name_of
 
 __all__ = ["solve"]
 
@@ -140,7 +140,7 @@ async def _think(task: Problem, how: Strategy, setup: options.Setup, *, quiet: b
                 if watch.deliberation is None or not watch.thoughts:
                     raise
                 failure, result = error, _so_far(watch.deliberation, watch.seconds)
-        return _Thinking(await grade(Episode(task, result, None)), result, interrupt.code, failure)
+        return _Thinking(await graded(Episode(task, result, None)), result, interrupt.code, failure)
 
 
 def _so_far(d: Deliberation, seconds: float) -> Result:

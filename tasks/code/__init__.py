@@ -1,0 +1,16 @@
+"""Running a model's program where it can do no harm, and reading tests that it never sees."""
+
+from cogitate.tasks.code.bubblewrap import Bubblewrap
+from cogitate.tasks.code.cases import Case, Expected, parse_cases
+from cogitate.tasks.code.execution import Outcome, Sandbox
+from cogitate.tasks.code.snippet import Snippet
+
+__all__ = [
+    "Bubblewrap",
+    "Case",
+    "Expected",
+    "Outcome",
+    "Sandbox",
+    "Snippet",
+    "parse_cases",
+]
