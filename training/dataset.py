@@ -1,9 +1,4 @@
-"""Training rows: what they hold, how they are kept, and which problems may be measured with them.
-
-A row keeps the tokens exactly as they were sampled and the id of the thought that it comes from,
-so that every trained token can be traced to the graph in which it was thought. Left out here:
-preference pairs and step-wise rows.
-"""
+"""How training rows are kept, and which problems may be measured with them."""
 
 import os
 from collections import Counter
@@ -11,45 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import ValidationError
 
 from cogitate.errors import ConfigError, DataError
-from cogitate.graphs import Source
-from cogitate.inference import Message
 from cogitate.tasks import Example, Problem, ProblemSet
 from cogitate.tasks.held_back import same_text
+from cogitate.training.rows import SFTRow
 
 __all__ = ["Distinct", "SFTRow", "distinct", "load_rows", "same_text", "save_rows", "unseen"]
-
-
-class SFTRow(BaseModel):
-    """One reply that is worth imitating."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    problem: str
-    """The id of its problem."""
-    question: str
-    """The text of its problem: rows of one text are of one problem, whatever the ids."""
-    thought: str
-    """The id of its thought in the graph of that problem."""
-    role: str
-    agent: str
-    operation: str
-    messages: tuple[Message, ...]
-    """The prompt that is trained."""
-    prefix: str = ""
-    """The beginning of the reply, where one was given: part of the prompt."""
-    completion: str
-    prompt_ids: tuple[int, ...] | None = None
-    """As the model saw them; None where they are unknown, or where `messages` are not the prompt
-    that was sampled from: then they come from the chat template."""
-    completion_ids: tuple[int, ...] | None = None
-    """Exactly as sampled, end token included; None where the engine does not tell tokens."""
-    source: Source
-    """Which weights wrote it."""
-    grade: FiniteFloat
-    """What the grader gave, in [0, 1]."""
 
 
 class Distinct(NamedTuple):
