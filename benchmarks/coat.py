@@ -17,7 +17,7 @@ from cogitate.training import wilson
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--problems", type=int, default=40)
     parser.add_argument("--model", default="hf/smollm2-135m")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
