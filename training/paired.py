@@ -18,6 +18,7 @@ Left out: tests over several seeds, or over generations of one problem as if the
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
@@ -143,7 +144,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
         raise ConfigError(f"mcnemar({only_a}, {only_b}): give counts from 0 on")
     total = only_a + only_b
     tail = sum(math.comb(total, i) for i in range(min(only_a, only_b) + 1))
-    return min(1.0, 2 * tail / 2**total)
+    return min(1.0, float(Fraction(2 * tail, 1 << total)))
 
 
 def _sign_flip(differences: Sequence[float], draws: int, seed: int) -> float:

@@ -11,29 +11,15 @@ which "before" is not one thing; they are counted as `several`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat
+from pydantic import BaseModel, ConfigDict
 
 from cogitate.graphs import Relation, Thought, ThoughtGraph, ThoughtKind
-from cogitate.tasks import has_answer_line
 from cogitate.training.credit.outcomes import is_right, outcomes
-from cogitate.training.intervals import Interval, clustered_interval
+from cogitate.training.rewards.format import keeps_format
+from cogitate.training.share import Share, share_of
 
-__all__ = ["RoleReport", "Share", "role_table", "roles"]
-
-
-class Share(BaseModel):
-    """So many of so many."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    right: int
-    total: int
-    share: FiniteFloat | None
-    """None where there was no case."""
-    interval: Interval
-    """95%, over problems."""
+__all__ = ["RoleReport", "role_table", "roles"]
 
 
 class RoleReport(BaseModel):
@@ -70,25 +56,18 @@ class RoleReport(BaseModel):
     prompt_tokens: Mapping[str, int]
 
 
-class _Case(NamedTuple):
-    """One thought that was to do something, and whether it did."""
-
-    problem: str
-    right: bool
-
-
 class _Tally:
     """The cases of each measure, while graphs are read."""
 
     def __init__(self) -> None:
-        self.cases: dict[str, list[_Case]] = {}
-        self.formats: dict[str, list[_Case]] = {}
+        self.cases: dict[str, list[tuple[str, bool]]] = {}
+        self.formats: dict[str, list[tuple[str, bool]]] = {}
         self.counts = {"silent": 0, "several": 0, "ungraded": 0}
         self.completion: dict[str, int] = {}
         self.prompt: dict[str, int] = {}
 
     def add(self, measure: str, graph: ThoughtGraph, right: bool) -> None:
-        self.cases.setdefault(measure, []).append(_Case(graph.problem.id, right))
+        self.cases.setdefault(measure, []).append((graph.problem.id, right))
 
 
 def roles(
@@ -110,10 +89,10 @@ def roles(
         graded = {name: is_right(grade) for name, grade in outcomes(graph, more).items()}
         for thought in graph.in_order():
             _count(tally, graph, thought, graded)
-    found = {measure: _share(cases) for measure, cases in tally.cases.items()}
+    found = {measure: share_of(cases) for measure, cases in tally.cases.items()}
 
     def share(measure: str) -> Share:
-        return found.get(measure) or _share([])
+        return found.get(measure) or share_of([])
 
     return RoleReport(
         graphs=len(graphs),
@@ -125,7 +104,7 @@ def roles(
         repaired=share("repaired"),
         damaged=share("damaged"),
         **tally.counts,
-        format_rate={role: _share(cases) for role, cases in sorted(tally.formats.items())},
+        format_rate={role: share_of(cases) for role, cases in sorted(tally.formats.items())},
         completion_tokens=dict(sorted(tally.completion.items())),
         prompt_tokens=dict(sorted(tally.prompt.items())),
     )
@@ -138,8 +117,8 @@ def _count(
         role = thought.role or "none"
         tally.completion[role] = tally.completion.get(role, 0) + thought.completion_tokens
         tally.prompt[role] = tally.prompt.get(role, 0) + thought.prompt_tokens
-        if (kept := _keeps_format(graph, thought)) is not None:
-            tally.formats.setdefault(role, []).append(_Case(graph.problem.id, kept))
+        if (kept := keeps_format(graph, thought)) is not None:
+            tally.formats.setdefault(role, []).append((graph.problem.id, kept))
     if thought.kind is ThoughtKind.SOLUTION:
         if thought.id in graded:
             tally.add("solutions", graph, graded[thought.id])
@@ -191,31 +170,6 @@ def _solutions_before(graph: ThoughtGraph, thought: Thought, relation: Relation)
         if parent.kind is ThoughtKind.SOLUTION
         and graph.edges[parent.id, thought.id]["relation"] == relation
     ]
-
-
-def _keeps_format(graph: ThoughtGraph, thought: Thought) -> bool | None:
-    match thought.kind:
-        case ThoughtKind.SOLUTION:
-            return has_answer_line(thought.text, kind=graph.problem.kind)
-        case ThoughtKind.CRITIQUE:
-            return thought.accepts is not None
-        case ThoughtKind.VERDICT if thought.operation == "value":
-            return "judge" in thought.scores
-    return None
-
-
-def _share(cases: Sequence[_Case]) -> Share:
-    clusters: dict[str, tuple[int, int]] = {}
-    for problem, right in cases:
-        so_far, total = clusters.get(problem, (0, 0))
-        clusters[problem] = so_far + right, total + 1
-    right = sum(case.right for case in cases)
-    return Share(
-        right=right,
-        total=len(cases),
-        share=right / len(cases) if cases else None,
-        interval=clustered_interval([*clusters.values()]),
-    )
 
 
 _ROWS: tuple[tuple[str, Callable[[RoleReport], Share]], ...] = (
