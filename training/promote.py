@@ -14,10 +14,8 @@ left out and counted; one of the candidate's counts as wrong. Left out: correcti
 of iterations. Each promotion is a test of its own, on problems of its own.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
@@ -28,14 +26,12 @@ from cogitate.inference import Engines
 from cogitate.tasks import Example, Problem, ProblemSet
 from cogitate.training.dataset import SFTRow, same_text, text_of
 from cogitate.training.outcome import Outcome
-from cogitate.training.paired import Comparison, compare, mcnemar, scores_of
+from cogitate.training.paired import Comparison, compare, mcnemar, needed_problems, scores_of
 
-__all__ = ["DevRun", "Forgetting", "Promotion", "Seen", "adev_run", "needed_problems", "promote"]
+__all__ = ["DevRun", "Forgetting", "Promotion", "Seen", "adev_run", "promote"]
 
 Seen = SFTRow | Problem | Example | str
 """What may not be in a dev set: anything with a problem's text."""
-_POWER = 0.8
-"""How sure a dev set of `needed` problems would show a gain like the one that was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,34 +198,6 @@ async def adev_run(
     return DevRun(weights, [Outcome.of(e) for e in report.episodes], oracle=team.oracle)
 
 
-def needed_problems(differences: Sequence[float], *, alpha: float = 0.05) -> int | None:
-    """Return how many problems would show a gain like this one in four of five cases.
-
-    The normal approximation of McNemar's test (Connor 1987), with the second moment of the
-    differences in place of the share of problems that changed, which is the same for 0 and 1.
-
-    Args:
-        differences: Of the two scores of each problem, that were measured.
-        alpha: The p-value that shall not be exceeded.
-
-    Returns:
-        None where the mean is no gain.
-
-    Example:
-        >>> needed_problems([1.0] * 30 + [-1.0] * 10 + [0.0] * 160)
-        155
-    """
-    size = len(differences)
-    gain = math.fsum(differences) / size if size else 0.0
-    if gain <= 0:
-        return None
-    second = math.fsum(d * d for d in differences) / size
-    normal = NormalDist()
-    under_null = normal.inv_cdf(1 - alpha / 2) * math.sqrt(second)
-    under_gain = normal.inv_cdf(_POWER) * math.sqrt(max(0.0, second - gain**2))
-    return math.ceil(((under_null + under_gain) / gain) ** 2)
-
-
 def _check_dev(dev: ProblemSet, seen: Iterable[Seen]) -> None:
     known = {same_text(text_of(item)) for item in (*seen, *dev.examples)}
     texts = [same_text(problem.prompt) for problem in dev]
@@ -287,16 +255,16 @@ def _reason(c: Comparison, alpha: float, needed: int | None) -> str:
         return f"the candidate is significantly {better} (p = {c.p:.3g}, asked: below {alpha:g})"
     if needed is None:
         return f"the candidate is no better ({c.difference:+.1%})"
-    changed = c.only_a + c.only_b
-    enough = next((n for n in range(changed + 1) if mcnemar(changed - n, n) < alpha
-                   and 2 * n > changed), None)  # fmt: skip
-    if c.p_exact is None:
-        would = ""
-    elif enough is None:
-        would = f"; {changed} problems changed, and no {changed} could ever be significant"
-    else:
-        would = f"; of the {changed} that changed, {enough} for the candidate would have done"
+    would = "" if c.p_exact is None else _enough(c.only_a + c.only_b, alpha)
     return (
         f"the gain may be chance (p = {c.p:.3g}, asked: below {alpha:g}){would}. A gain like this "
         f"one needs about {needed} problems (80% power), here were {c.problems}"
     )
+
+
+def _enough(changed: int, alpha: float) -> str:
+    """How many of the problems that changed would have had to change for the better."""
+    for better in range(changed // 2 + 1, changed + 1):
+        if mcnemar(changed - better, better) < alpha:
+            return f"; of the {changed} that changed, {better} for the candidate would have done"
+    return f"; {changed} problems changed, and no {changed} could ever be significant"

@@ -11,7 +11,8 @@ from cogitate.errors import ConfigError, DataError, EngineRefused
 from cogitate.inference import Request, Scripted
 from cogitate.tasks import Example, Problem, ProblemSet
 from cogitate.training.outcome import Outcome
-from cogitate.training.promote import DevRun, Promotion, adev_run, needed_problems, promote
+from cogitate.training.paired import needed_problems
+from cogitate.training.promote import DevRun, Promotion, adev_run, promote
 
 
 def dev_set(size: int, name: str = "dev") -> ProblemSet:
