@@ -22,6 +22,7 @@ from cogitate.training.credit import (
 from cogitate.training.curriculum import Chosen, Curriculum, PassRate, pass_rates
 from cogitate.training.dataset import Distinct, SFTRow, distinct, load_rows, save_rows, unseen
 from cogitate.training.evaluate import Evaluation, aevaluate, evaluate, summarise, table
+from cogitate.training.grading import agrade, grade
 from cogitate.training.harvest import Harvest, aharvest, harvest
 from cogitate.training.held_back import held_back
 from cogitate.training.intervals import Interval, wilson
@@ -78,11 +79,13 @@ __all__ = [
     "acalibrate",
     "adev_run",
     "aevaluate",
+    "agrade",
     "aharvest",
     "calibrate",
     "compare",
     "distinct",
     "evaluate",
+    "grade",
     "harvest",
     "held_back",
     "load_rows",

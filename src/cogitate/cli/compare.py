@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import typer
+from pydantic import JsonValue
 
 import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, reported
@@ -73,17 +74,15 @@ def compare(
             "problem set, by the same name"
         )
     if json:
-        emit_json(
-            {
-                "comparisons": [
-                    {"set": r.set, "a": r.a, "b": r.b, "p": r.found.p}
-                    | r.found.model_dump(mode="json")
-                    for r in rows
-                ]
-            }
-        )
+        emit_json({"comparisons": [_record(row) for row in rows]})
     else:
         _show(rows, a, b)
+
+
+def _record(row: _Row) -> dict[str, JsonValue]:
+    found = row.found
+    names: dict[str, JsonValue] = {"set": row.set, "a": row.a, "b": row.b, "p": found.p}
+    return {**names, **found.model_dump(mode="json")}
 
 
 def _by_set(lines: Sequence[Line]) -> dict[str, dict[str, dict[str, float]]]:
