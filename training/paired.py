@@ -52,8 +52,8 @@ class Comparison(BaseModel):
     difference: FiniteFloat
     """`mean_b - mean_a`: more than 0 where `b` is better."""
     interval: Interval
-    """95% of the difference, by the bootstrap. It has no width where no problem changed: trust it where
-    ten or more did."""
+    """95% of the difference, by the bootstrap. It has no width where no problem changed: trust it
+    where ten or more did."""
     p_exact: FiniteFloat | None
     p_sign_flip: FiniteFloat
     p_bootstrap: FiniteFloat
