@@ -20,10 +20,9 @@ from fractions import Fraction
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from cogitate.errors import ConfigError, DataError
-from cogitate.graphs import Episode, ThoughtGraph
+from cogitate.graphs import Episode, Thought, ThoughtGraph
 from cogitate.tasks import Problem, group_answers
 from cogitate.training.credit.outcomes import is_right, outcomes
-from cogitate.training.credit.siblings import siblings
 from cogitate.training.intervals import Interval, share_interval
 
 __all__ = [
@@ -189,14 +188,19 @@ async def samples_of_graph(
     """Return the samples that the largest ask of one graph gave, or None where none was graded.
 
     Args:
-        graph: With graded solutions, such as those of self-consistency or best-of-n. A solution
-            that failed has no grade, and is no sample here.
+        graph: With graded solutions (see `agrade`), such as those of self-consistency or best-of-n.
+            A call that failed has no grade, and is no sample here.
         grades: See `CreditMethod`.
     """
     graded = outcomes(graph, grades)
-    largest = max(siblings(graph, graded), key=len, default=None)
-    if largest is None:
+    asks: dict[tuple[object, ...], list[Thought]] = {}
+    for thought in graph.in_order():
+        if thought.id in graded and graph.parents(thought):
+            position = thought.id.rpartition(".")[0]
+            asks.setdefault((position, thought.prompt, thought.prefix), []).append(thought)
+    if not asks:
         return None
+    largest = max(asks.values(), key=len)
     answers = [thought.answer for thought in largest]
     return await tally(graph.problem, answers, [is_right(graded[t.id]) for t in largest])
 

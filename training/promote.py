@@ -129,10 +129,9 @@ def promote(
     if not 0 < alpha < 1:
         raise ConfigError(f"alpha={alpha}: give a number between 0 and 1, such as 0.05")
     _check_dev(dev, seen)
-    a, failed = _scores(current, dev, drop_failed=True)
-    b, _ = _scores(candidate, dev)
-    if not a:
-        raise DataError(f"every call of {current.weights} failed: mend its engine, and run it anew")
+    _check_oracle(current, candidate)
+    b = _scores(candidate, dev)
+    a = _without_failed(_scores(current, dev), current)
     comparison = compare(a, {name: b[name] for name in a}, draws=draws, seed=seed)
     forgetting = tuple(
         _forgetting(family, *runs, alpha=alpha, draws=draws, seed=seed)
@@ -154,7 +153,7 @@ def promote(
         dev=dev.name,
         alpha=alpha,
         comparison=comparison,
-        failed=failed,
+        failed=len(dev) - len(a),
         needed=needed,
         forgetting=forgetting,
     )
@@ -211,11 +210,8 @@ def _check_dev(dev: ProblemSet, seen: Iterable[Seen]) -> None:
         raise ConfigError(f"{dev.name}: dev problems repeat a text: each would count twice")
 
 
-def _scores(
-    run: DevRun, dev: ProblemSet, *, drop_failed: bool = False
-) -> tuple[dict[str, float], int]:
-    """The score of each dev problem, and how many were left out."""
-    _check_oracle(run)
+def _scores(run: DevRun, dev: ProblemSet) -> dict[str, float]:
+    """The score of each dev problem."""
     scores = scores_of(run.outcomes)
     if missing := [problem.id for problem in dev if problem.id not in scores]:
         raise DataError(
@@ -224,27 +220,37 @@ def _scores(
         )
     if len(scores) > len(dev):
         raise DataError(f"{run.weights} has outcomes of problems that are not in {dev.name}")
-    failed = {o.problem for o in run.outcomes if o.reply is None and o.errors}
-    out = failed if drop_failed else set()
-    return {p.id: scores[p.id] for p in dev if p.id not in out}, len(out)
+    return {problem.id: scores[problem.id] for problem in dev}
 
 
-def _check_oracle(run: DevRun) -> None:
-    if run.oracle:
-        raise ConfigError(
-            f"a verifier of {run.weights} reads the right answers: promote on a run without it"
-        )
+def _without_failed(scores: Mapping[str, float], run: DevRun) -> dict[str, float]:
+    """The scores of problems on which no call of the current weights failed."""
+    failed = {
+        outcome.problem for outcome in run.outcomes if outcome.reply is None and outcome.errors
+    }
+    kept = {name: score for name, score in scores.items() if name not in failed}
+    if not kept:
+        raise DataError(f"every call of {run.weights} failed: mend its engine, and run it anew")
+    return kept
+
+
+def _check_oracle(*runs: DevRun) -> None:
+    for run in runs:
+        if run.oracle:
+            raise ConfigError(
+                f"a verifier of {run.weights} reads the right answers: promote on a run without it"
+            )
 
 
 def _forgetting(
     family: str, current: DevRun, candidate: DevRun, *, alpha: float, draws: int, seed: int
 ) -> Forgetting:
-    _check_oracle(current)
-    _check_oracle(candidate)
+    _check_oracle(current, candidate)
     a, b = scores_of(current.outcomes), scores_of(candidate.outcomes)
     if a.keys() != b.keys():
         raise DataError(f"{family}: the two runs have different problems: finish both")
-    comparison = compare(a, b, draws=draws, seed=seed)
+    a = _without_failed(a, current)
+    comparison = compare(a, {name: b[name] for name in a}, draws=draws, seed=seed)
     lost = comparison.p < alpha and comparison.difference < 0
     return Forgetting(family=family, comparison=comparison, lost=lost)
 

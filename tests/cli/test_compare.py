@@ -80,6 +80,26 @@ def test_what_cannot_be_compared_is_said(
     assert (code, message in err) == (2, True)
 
 
+def test_a_file_of_several_teams_is_refused(cogitate: Command, tmp_path: Path) -> None:
+    other = json.loads(line("direct", "p0", 1)) | {"key": "of another team"}
+    a = written(tmp_path / "a.jsonl", "direct", [1], more=[json.dumps(other)])
+    b = written(tmp_path / "b.jsonl", "direct", [1])
+    code, _, err, _ = cogitate("compare", a, b)
+    assert (code, "write a file for each" in err) == (2, True)
+
+
+def test_a_verifier_that_read_the_answers_is_marked(cogitate: Command, tmp_path: Path) -> None:
+    a = written(tmp_path / "a.jsonl", "direct", [1, 0])
+    (tmp_path / "b.jsonl").write_text(
+        "".join(
+            json.dumps(json.loads(line("best-of-n", f"p{i}", 1)) | {"oracle": True}) + "\n"
+            for i in range(2)
+        )
+    )
+    code, out, _, _ = cogitate("compare", a, str(tmp_path / "b.jsonl"))
+    assert code == 0 and "oracle: a verifier read the right answers" in out
+
+
 def test_a_file_that_is_not_there_is_not_made(cogitate: Command, tmp_path: Path) -> None:
     a = written(tmp_path / "a.jsonl", "direct", [1])
     code, _, err, _ = cogitate("compare", a, str(tmp_path / "none.jsonl"))

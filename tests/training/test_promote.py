@@ -201,6 +201,17 @@ def test_what_was_forgotten_is_reported_and_vetoes_where_asked() -> None:
     assert not vetoed.promoted and "worse on gcd" in vetoed.reason
 
 
+def test_a_failed_call_of_the_old_weights_hides_no_loss() -> None:
+    dev, gcd = dev_set(40), dev_set(30, "gcd")
+    old, new = ran("old", dev, [0] * 40), ran("new", dev, [1] * 20 + [0] * 20)
+    broken = [outcome(p.id, None, failed=True) if i < 12 else outcome(p.id, 1)
+              for i, p in enumerate(gcd)]  # fmt: skip
+    after = ran("new", gcd, [1] * 12 + [0] * 9 + [1] * 9)
+    found = promote(old, new, dev=dev, seen=[], unrelated={"gcd": (DevRun("old", broken), after)})
+    [one] = found.forgetting
+    assert (one.lost, one.comparison.problems, one.comparison.only_a) == (True, 18, 9)
+
+
 def test_teams_are_measured_and_the_better_one_promoted() -> None:
     dev = ProblemSet(
         "sums",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cogitate.errors import DataError
 from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind, coat_actions, parse_coat
 from cogitate.tasks import has_answer_line
+from cogitate.training.rewards.outcome import failed
 
 __all__ = ["FormatReward", "keeps_format"]
 
@@ -24,7 +25,7 @@ class FormatReward:
         A reply that was cut at its token limit has lost its format.
         """
         kept = keeps_format(graph, thought)
-        if kept is None or not thought.text:
+        if kept is None or failed(thought):
             return None
         if self.coat and thought.kind is ThoughtKind.SOLUTION:
             kept = kept and _is_chain(graph, thought)

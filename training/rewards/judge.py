@@ -16,6 +16,7 @@ from cogitate.graphs.thought import position_of
 from cogitate.graphs.verify import shown
 from cogitate.inference import Engine, Request
 from cogitate.training.rewards.judge_audit import JudgeAudit
+from cogitate.training.rewards.outcome import failed
 from cogitate.training.rewards.reward import Reward
 
 __all__ = ["Gated", "JudgeReward"]
@@ -48,7 +49,7 @@ class JudgeReward:
 
     async def __call__(self, graph: ThoughtGraph, thought: Thought) -> float | None:
         """Return the mean score; None where the engine failed or no verdict has a score."""
-        if thought.kind is not ThoughtKind.SOLUTION:
+        if thought.kind is not ThoughtKind.SOLUTION or failed(thought):
             return None
         who, problem = self.verifier, graph.problem
         brief = Brief(graph.thought(thought.about).text, (shown(graph, thought),))

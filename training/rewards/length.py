@@ -11,7 +11,7 @@ from cogitate.graphs import Thought, ThoughtGraph
 from cogitate.training.credit.length import length_reward, overlong_penalty
 from cogitate.training.credit.outcomes import is_right
 from cogitate.training.credit.siblings import siblings
-from cogitate.training.rewards.outcome import grade_of
+from cogitate.training.rewards.outcome import failed, grade_of
 from cogitate.training.rewards.reward import Member
 
 __all__ = ["LengthReward", "OverlongPenalty", "length_of"]
@@ -55,7 +55,7 @@ class OverlongPenalty:
 
     async def __call__(self, graph: ThoughtGraph, thought: Thought) -> float | None:
         """Return the penalty; None for a call that failed."""
-        if not thought.text:
+        if failed(thought):
             return None
         return overlong_penalty(length_of(thought), limit=self.limit, cache=self.cache)
 

@@ -7,6 +7,7 @@ from cogitate.errors import CogitateError, ConfigError, EngineError
 from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind
 from cogitate.graphs.verify import by_reward
 from cogitate.inference import Engine
+from cogitate.training.rewards.outcome import failed
 
 __all__ = ["ModelReward"]
 
@@ -31,9 +32,11 @@ class ModelReward:
             )
 
     async def __call__(self, graph: ThoughtGraph, thought: Thought) -> float | None:
-        """Return the rating; None where the thought is empty or the engine failed."""
-        if thought.kind not in (ThoughtKind.SOLUTION, ThoughtKind.STEP) or not thought.text:
+        """Return the rating; 0 of an empty reply, None where a call failed."""
+        if thought.kind not in (ThoughtKind.SOLUTION, ThoughtKind.STEP) or failed(thought):
             return None
+        if not thought.text:  # no model rates nothing, and None would hide it from the trainer
+            return 0.0
         source = "prm" if self.engine.info.rates == "process" else "orm"
         try:
             return await by_reward(self.verifier, self.engine, graph, thought, source)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from cogitate.errors import GraderError
 from cogitate.graphs import Relation, Thought, ThoughtGraph, ThoughtKind
+from cogitate.graphs.once import Once
 from cogitate.tasks import Grader, grader_for
 from cogitate.training.credit.outcomes import is_right
 
-__all__ = ["AgreementReward", "OutcomeReward", "grade_of"]
+__all__ = ["AgreementReward", "OutcomeReward", "failed", "grade_of"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class AgreementReward:
             for parent in graph.parents(thought)
             if graph.edges[parent.id, thought.id]["relation"] == Relation.CRITIQUES
         ]
-        if thought.kind is not ThoughtKind.CRITIQUE or len(judged) != 1 or not thought.text:
+        if thought.kind is not ThoughtKind.CRITIQUE or len(judged) != 1 or failed(thought):
             return None
         grade = await grade_of(graph, judged[0])
         if grade is None:
@@ -59,21 +60,42 @@ async def grade_of(
 ) -> float | None:
     """Return the grade of a solution, in [0, 1]; the problem's own grader's is kept on the thought.
 
+    Several rewards may ask at once: the grader is asked once. An empty reply is wrong.
+
     Returns:
-        None where the thought failed, is no solution of the whole problem, or could not be graded.
+        None where the call failed, it is no solution of the whole problem, or no grader could tell.
     """
-    if thought.kind is not ThoughtKind.SOLUTION or not thought.text or not graph.whole(thought):
+    if thought.kind is not ThoughtKind.SOLUTION or failed(thought) or not graph.whole(thought):
         return None
-    if grader is None and "grader" in thought.scores:
+    if grader is not None:
+        return await _graded(graph, thought, grader)
+    if "grader" in thought.scores:
         return thought.scores["grader"]
-    if thought.answer is None:
-        grade = 0.0
-    else:
-        asked = grader or grader_for(graph.problem)
-        try:
-            grade = (await asked.grade(graph.problem, thought.answer)).score
-        except GraderError:
-            return None
-    if grader is None:
+    key = id(graph), thought.id
+    once = _UNDER_WAY.setdefault(key, Once())
+    try:
+        grade = await once.do(lambda: _graded(graph, thought, grader_for(graph.problem)))
+    finally:
+        if _UNDER_WAY.get(key) is once:
+            del _UNDER_WAY[key]
+    if grade is not None:
         graph.score(thought, "grader", grade)
     return grade
+
+
+def failed(thought: Thought) -> bool:
+    """Whether the call failed, so that there is nothing to reward; an empty reply did not fail."""
+    return not thought.text and bool(thought.error)
+
+
+async def _graded(graph: ThoughtGraph, thought: Thought, grader: Grader) -> float | None:
+    if thought.answer is None:
+        return 0.0
+    try:
+        return (await grader.grade(graph.problem, thought.answer)).score
+    except GraderError:
+        return None
+
+
+_UNDER_WAY: dict[tuple[int, str], Once[float | None]] = {}
+"""Gradings that have not ended, by graph and thought."""

@@ -23,7 +23,8 @@ class PartReport(BaseModel):
 
     name: str
     kind: str
-    """`rule`, `model` or `judge`: apart, for only rules cannot be fooled by words."""
+    """`rule`, `model`, `judge` or `own` (a function of the user's): apart, for of all of them only
+    rules cannot be fooled by words."""
     weight: FiniteFloat
     mean: FiniteFloat | None
     """Of its finite values, before the weight."""
@@ -32,16 +33,16 @@ class PartReport(BaseModel):
     most: FiniteFloat | None
     missing: int
     """Thoughts to which it gave nothing, or no finite number."""
-    audit: JudgeAudit | None = None
+    audits: tuple[JudgeAudit | None, ...] = ()
+    """What was measured of each judge in it."""
 
     def __str__(self) -> str:
         said = "nothing" if self.mean is None else f"{self.mean:+.3f} ± {self.deviation:.3f}"
         if self.least is not None:
             said += f" in [{self.least:g}, {self.most:g}]"
         text = f"{self.name} ({self.kind}, weight {self.weight:g}): {said}, {self.missing} missing"
-        if self.kind == "judge":
-            known = self.audit or "how often it accepts what is wrong was NOT measured"
-            text += f"\n  judge: {known}"
+        for audit in self.audits:
+            text += f"\n  judge: {audit or 'how often it accepts what is wrong was NOT measured'}"
         return text
 
 
@@ -116,7 +117,7 @@ def _part(part: Part, values: Sequence[float | None]) -> PartReport:
         least=min(finite, default=None),
         most=max(finite, default=None),
         missing=len(values) - len(finite),
-        audit=part.audit,
+        audits=part.audits,
     )
 
 

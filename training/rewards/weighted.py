@@ -7,14 +7,19 @@ from typing import Literal, NamedTuple
 
 from cogitate.errors import ConfigError, StoreError
 from cogitate.graphs import Thought, ThoughtGraph, gather
+from cogitate.training.rewards.format import FormatReward
 from cogitate.training.rewards.judge import Gated, JudgeReward
 from cogitate.training.rewards.judge_audit import JudgeAudit
+from cogitate.training.rewards.length import LengthReward, OverlongPenalty
 from cogitate.training.rewards.model import ModelReward
-from cogitate.training.rewards.outcome import OutcomeReward
+from cogitate.training.rewards.outcome import AgreementReward, OutcomeReward
 from cogitate.training.rewards.reflection import ReflectionReward
 from cogitate.training.rewards.reward import GroupReward, Member, Reward
 
 __all__ = ["Part", "Scored", "Weighted", "satori_sum"]
+
+
+Kind = Literal["rule", "model", "judge", "own"]
 
 
 class Part(NamedTuple):
@@ -25,22 +30,16 @@ class Part(NamedTuple):
     weight: float = 1.0
 
     @property
-    def kind(self) -> Literal["rule", "model", "judge"]:
-        """Who is behind it. A gated judge is a judge."""
-        reward = self.reward
-        while isinstance(reward, Gated):
-            reward = reward.then
-        if isinstance(reward, JudgeReward):
-            return "judge"
-        return "model" if isinstance(reward, ModelReward) else "rule"
+    def kind(self) -> Kind:
+        """Who is behind it: a judge, where one has a say at all; `own` is not ours to know."""
+        kinds = {_kind(reward) for reward in _within(self.reward)}
+        return next(kind for kind in ("judge", "model", "own", "rule") if kind in kinds)
 
     @property
-    def audit(self) -> JudgeAudit | None:
-        """What was measured of its judge."""
-        reward = self.reward
-        while isinstance(reward, Gated):
-            reward = reward.then
-        return reward.audit if isinstance(reward, JudgeReward) else None
+    def audits(self) -> tuple[JudgeAudit | None, ...]:
+        """What was measured of each judge in it; None of one that was not."""
+        judges = [one for one in _within(self.reward) if isinstance(one, JudgeReward)]
+        return tuple(judge.audit for judge in judges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +122,33 @@ def satori_sum(orm: Reward, reflection: ReflectionReward | None = None) -> Weigh
             Part("reflection", reflection or ReflectionReward()),
         )
     )
+
+
+_RULES = (
+    AgreementReward,
+    FormatReward,
+    LengthReward,
+    OutcomeReward,
+    OverlongPenalty,
+    ReflectionReward,
+)
+
+
+def _kind(reward: Reward) -> Kind:
+    if isinstance(reward, JudgeReward):
+        return "judge"
+    if isinstance(reward, ModelReward):
+        return "model"
+    return "rule" if isinstance(reward, _RULES) else "own"
+
+
+def _within(reward: Reward) -> list[Reward]:
+    """A reward, or those that it is made of."""
+    if isinstance(reward, Gated):
+        return [*_within(reward.gate), *_within(reward.then)]
+    if isinstance(reward, Weighted):
+        return [one for part in reward.parts for one in _within(part.reward)]
+    return [reward]
 
 
 async def _values(

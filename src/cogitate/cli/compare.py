@@ -38,6 +38,7 @@ class _Row(NamedTuple):
     a: str
     b: str
     found: Comparison
+    oracle: bool
 
 
 @reported
@@ -61,9 +62,9 @@ def compare(
         raise ConfigError("--strategy: give one for both files, or two: A's and B's")
     if a == b and len(set(chosen)) < 2:
         raise ConfigError(f"{a} is both files: name two strategies in it with --strategy")
-    of_a, of_b = _by_set(read_lines(a)), _by_set(read_lines(b))
+    of_a, of_b = _by_set(a), _by_set(b)
     rows = [
-        _Row(name, x, y, compared(of_a[name][x], of_b[name][y], draws=draws, seed=seed))
+        _compared(name, (x, of_a[name][x]), (y, of_b[name][y]), draws=draws, seed=seed)
         for name in of_a
         if name in of_b
         for x, y in _pairs(name, [*of_a[name]], [*of_b[name]], chosen)
@@ -82,18 +83,37 @@ def compare(
 def _record(row: _Row) -> dict[str, JsonValue]:
     found = row.found
     names: dict[str, JsonValue] = {"set": row.set, "a": row.a, "b": row.b, "p": found.p}
-    return {**names, **found.model_dump(mode="json")}
+    return {**names, "oracle": row.oracle, **found.model_dump(mode="json")}
 
 
-def _by_set(lines: Sequence[Line]) -> dict[str, dict[str, dict[str, float]]]:
-    """The scores of the problems of each set and strategy."""
+def _compared(
+    name: str,
+    a: tuple[str, Sequence[Line]],
+    b: tuple[str, Sequence[Line]],
+    *,
+    draws: int,
+    seed: int,
+) -> _Row:
+    (strategy_a, of_a), (strategy_b, of_b) = a, b
+    found = compared(scores_of(of_a), scores_of(of_b), draws=draws, seed=seed)
+    oracle = any(line.oracle for line in (*of_a, *of_b))
+    return _Row(name, strategy_a, strategy_b, found, oracle)
+
+
+def _by_set(path: str) -> dict[str, dict[str, list[Line]]]:
+    """The lines of each set and strategy."""
     found: dict[str, dict[str, list[Line]]] = {}
-    for line in lines:
+    seen: set[tuple[str, str, str, int]] = set()
+    for line in read_lines(path):
+        place = line.set, line.strategy, line.problem, line.seed
+        if place in seen:
+            raise ConfigError(
+                f"{path}: {line.strategy} answered {line.problem!r} of {line.set} twice with "
+                f"seed {line.seed}: several teams or budgets are in it: write a file for each"
+            )
+        seen.add(place)
         found.setdefault(line.set, {}).setdefault(line.strategy, []).append(line)
-    return {
-        name: {strategy: scores_of(of) for strategy, of in strategies.items()}
-        for name, strategies in found.items()
-    }
+    return found
 
 
 def _pairs(
@@ -129,6 +149,8 @@ def _show(rows: Sequence[_Row], a: str, b: str) -> None:
                 emit(_cells(row))
     if any(row.found.unpaired for row in rows):
         emit("\nOnly problems that both files finished are compared.")
+    if any(row.oracle for row in rows):
+        emit("\noracle: a verifier read the right answers, so this compares with nothing else.")
     if any(row.found.p_exact is None for row in rows):
         emit("\nProblems have several samples: p is by sign flips of the shares, not McNemar's.")
     if len(rows) > 1:

@@ -239,6 +239,7 @@ async def _row(
                 seed=seed,
                 run=run.name,
                 elapsed=round(time.perf_counter() - started, 3),
+                oracle=setup.team.oracle,
                 **outcome.model_dump(),
             )
         )

@@ -36,6 +36,8 @@ class Line(Outcome):
     """Which run of the command wrote it."""
     elapsed: FiniteFloat
     """Seconds from the beginning of the set and strategy, in that run, to the episode's end."""
+    oracle: bool = False
+    """The verifier could read the right answers."""
 
 
 class Results:

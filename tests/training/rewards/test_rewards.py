@@ -84,9 +84,40 @@ def test_the_outcome_is_the_grade_and_is_kept_on_the_thought() -> None:
     assert (right.scores, wrong.scores) == ({"grader": 1.0}, {"grader": 0.0})
 
 
+def test_an_empty_reply_is_wrong_and_a_failed_call_is_nothing() -> None:
+    graph = begun()
+    empty, failed = solution(graph, "a.0", None, text=""), solution(graph, "a.1", None, text="")
+    failed.error = "EngineUnavailable: no"
+    orm = rating(0.8)
+    rewards = (OutcomeReward(), FormatReward(), ModelReward(cg.Verifier(orm), orm))
+    assert [give(reward, graph, empty) for reward in rewards] == [0, 0, 0]
+    assert [give(reward, graph, failed) for reward in rewards] == [None, None, None]
+
+
+def test_rewards_that_ask_at_once_have_an_answer_graded_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    class Slow:
+        async def grade(self, problem: Problem, answer: str) -> cg.tasks.Grade:
+            asked.append(answer)
+            await asyncio.sleep(0)
+            return cg.tasks.Grade(score=float(answer == problem.reference))
+
+    monkeypatch.setattr("cogitate.training.rewards.outcome.grader_for", lambda _problem: Slow())
+    graph = begun()
+    members = [Member(graph, solution(graph, f"a.{i}", a)) for i, a in enumerate(("42", "41"))]
+    parts = (Part("o", OutcomeReward()), Part("r", ReflectionReward()), Part("l", LengthReward()))
+    found = asyncio.run(Weighted(parts).of_members(members))
+    assert [one.parts["o"] for one in found] == [1, 0]
+    assert sorted(asked) == ["41", "42"]
+
+
 def test_there_is_no_outcome_of_what_failed_or_cannot_be_graded() -> None:
     graph = begun()
     failed = solution(graph, "a.0", None, text="")
+    failed.error = "EngineUnavailable: no"
     said = critique(graph, "c.0", solution(graph, "a.1", "1"), True)
     open_problem = ThoughtGraph.of(Problem(id="q", prompt="Why?"))
     ungraded = solution(open_problem, "a.0", "1")
@@ -170,6 +201,7 @@ def test_length_is_compared_within_the_group_in_one_graph_or_in_several() -> Non
     ]
     assert asyncio.run(LengthReward().of_group(members)) == [0.5, 0, -0.5]
     failed = Member(graphs[0], solution(graphs[0], "a.1", None, text=""))
+    failed.thought.error = "EngineUnavailable: no"
     assert asyncio.run(LengthReward().of_group([failed, *members])) == [None, 0.5, 0, -0.5]
 
 
@@ -282,6 +314,24 @@ def test_sums_that_cannot_be_are_refused() -> None:
             Weighted(parts)
     with pytest.raises(ConfigError, match="weight"):
         Weighted((Part("a", OutcomeReward(), math.nan),))
+
+
+def test_a_part_is_of_whoever_has_a_say_in_it() -> None:
+    async def own(_graph: ThoughtGraph, _thought: Thought) -> float | None:
+        return 1.0
+
+    engine, orm = Scripted(["Score: 1"]), rating(0.5)
+    judge = JudgeReward(cg.Verifier(engine), engine)
+    inner = Weighted((Part("outcome", OutcomeReward()), Part("judge", judge)))
+    kinds = {
+        Part("a", OutcomeReward()).kind: "rule",
+        Part("b", own).kind: "own",
+        Part("c", ModelReward(cg.Verifier(orm), orm)).kind: "model",
+        Part("d", Gated(FormatReward(), judge)).kind: "judge",
+    }
+    assert all(found == expected for found, expected in kinds.items())
+    nested = Part("e", Gated(FormatReward(), inner))
+    assert (nested.kind, nested.audits) == ("judge", (None,))
 
 
 def test_satoris_sum_is_its_formula() -> None:
