@@ -1,8 +1,9 @@
-"""How they learn: evaluation, harvests, datasets and trainers."""
+"""How they learn: evaluation, harvests, datasets, rewards and trainers."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from cogitate.training import rewards
 from cogitate.training.calibrate import acalibrate, calibrate
 from cogitate.training.checkpoint import Checkpoint
 from cogitate.training.credit import (
@@ -18,49 +19,95 @@ from cogitate.training.credit import (
     ValueBackup,
     restart_states,
 )
+from cogitate.training.curriculum import Chosen, Curriculum, PassRate, pass_rates
 from cogitate.training.dataset import Distinct, SFTRow, distinct, load_rows, save_rows, unseen
 from cogitate.training.evaluate import Evaluation, aevaluate, evaluate, summarise, table
+from cogitate.training.grading import agrade, grade
 from cogitate.training.harvest import Harvest, aharvest, harvest
 from cogitate.training.held_back import held_back
 from cogitate.training.intervals import Interval, wilson
 from cogitate.training.outcome import Outcome
+from cogitate.training.paired import Comparison, compare, mcnemar, needed_problems, scores_of
+from cogitate.training.passes import (
+    Passes,
+    Samples,
+    maj_at_k,
+    pass_at_k,
+    passes,
+    samples_of_episodes,
+    samples_of_graph,
+    tally,
+)
+from cogitate.training.promote import DevRun, Forgetting, Promotion, adev_run, promote
+from cogitate.training.roles import RoleReport, role_table, roles
+from cogitate.training.share import Share, share_of
 
 if TYPE_CHECKING:
     from cogitate.training.trainers import SFTSettings, Trained, train_sft
 
 __all__ = [
     "Checkpoint",
+    "Chosen",
+    "Comparison",
     "Credit",
     "CreditLog",
     "CreditMethod",
     "Credited",
     "CriticAgreement",
+    "Curriculum",
+    "DevRun",
     "Distinct",
     "Evaluation",
+    "Forgetting",
     "GroupRelative",
     "Harvest",
     "Interval",
     "LeaveOneOut",
     "MonteCarloSteps",
     "Outcome",
+    "PassRate",
+    "Passes",
     "ProcessGroupRelative",
+    "Promotion",
+    "RoleReport",
     "SFTRow",
     "SFTSettings",
+    "Samples",
+    "Share",
     "Trained",
     "ValueBackup",
     "acalibrate",
+    "adev_run",
     "aevaluate",
+    "agrade",
     "aharvest",
     "calibrate",
+    "compare",
     "distinct",
     "evaluate",
+    "grade",
     "harvest",
     "held_back",
     "load_rows",
+    "maj_at_k",
+    "mcnemar",
+    "needed_problems",
+    "pass_at_k",
+    "pass_rates",
+    "passes",
+    "promote",
     "restart_states",
+    "rewards",
+    "role_table",
+    "roles",
+    "samples_of_episodes",
+    "samples_of_graph",
     "save_rows",
+    "scores_of",
+    "share_of",
     "summarise",
     "table",
+    "tally",
     "train_sft",
     "unseen",
     "wilson",

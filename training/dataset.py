@@ -13,7 +13,16 @@ from cogitate.tasks import Example, Problem, ProblemSet
 from cogitate.tasks.held_back import same_text
 from cogitate.training.rows import SFTRow
 
-__all__ = ["Distinct", "SFTRow", "distinct", "load_rows", "same_text", "save_rows", "unseen"]
+__all__ = [
+    "Distinct",
+    "SFTRow",
+    "distinct",
+    "load_rows",
+    "same_text",
+    "save_rows",
+    "text_of",
+    "unseen",
+]
 
 
 class Distinct(NamedTuple):
@@ -67,7 +76,7 @@ def unseen(problems: ProblemSet, *, than: Iterable[SFTRow | Problem | Example | 
     Raises:
         ConfigError: No problem is left.
     """
-    known = {same_text(_text_of(item)) for item in than}
+    known = {same_text(text_of(item)) for item in than}
     kept = [problem for problem in problems if same_text(problem.prompt) not in known]
     if not kept:
         raise ConfigError(f"{problems.name}: every problem was seen before: load other ones")
@@ -75,7 +84,8 @@ def unseen(problems: ProblemSet, *, than: Iterable[SFTRow | Problem | Example | 
     return ProblemSet(problems.name, kept, examples=problems.examples, dropped=dropped)
 
 
-def _text_of(item: SFTRow | Problem | Example | str) -> str:
+def text_of(item: SFTRow | Problem | Example | str) -> str:
+    """Return the text of the problem that a row, a problem or a worked example is about."""
     match item:
         case SFTRow():
             return item.question

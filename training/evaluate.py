@@ -2,7 +2,7 @@
 
 Answers are graded by each problem's own grader. A problem whose strategy failed, or whose answer no
 grader could decide, counts as wrong and as an error: nothing is left out of the denominator.
-Left out here: tests between two evaluations; an interval says how far one of them can be trusted.
+An interval says how far one evaluation can be trusted; `cogitate.training.paired` compares two.
 """
 
 import asyncio

@@ -1,12 +1,20 @@
 """How sure a measured share is: intervals for the accuracies that reports show."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from cogitate.errors import ConfigError
 
-__all__ = ["Interval", "exact_interval", "share_interval", "wilson"]
+__all__ = [
+    "Interval",
+    "clustered_interval",
+    "exact_interval",
+    "share_interval",
+    "student_quantile",
+    "wilson",
+]
 
 _Z = 1.959963984540054
 """The 97.5% quantile of the normal distribution: 95% lie between -z and z."""
@@ -85,6 +93,59 @@ def exact_interval(share: float, samples: float) -> Interval:
     low = _beta_quantile(0.025, right, wrong + 1) if right else 0.0
     high = _beta_quantile(0.975, right + 1, wrong) if wrong else 1.0
     return Interval(min(low, share), max(high, share))
+
+
+def clustered_interval(clusters: Sequence[tuple[int, int]]) -> Interval:
+    """Return the 95% interval of a share whose cases come in clusters, such as many of one problem.
+
+    Cases of one problem are alike, so they tell less than as many of different problems. Wilson's
+    interval is taken at the number of cases divided by the design effect (Kish 1965): the variance
+    of the share over clusters, as a ratio, against that of independent cases; never below 1. Where
+    all cases agree, nothing can be told of it, and a cluster counts as one case.
+
+    Args:
+        clusters: (right, total) of each; those with a total of 0 are left out.
+
+    Raises:
+        ConfigError: Not 0 <= right <= total.
+
+    Example:
+        >>> low, high = clustered_interval([(1, 1)] * 8 + [(0, 1)] * 2)
+        >>> f"{low:.2f} {high:.2f}"
+        '0.49 0.94'
+    """
+    for right, total in clusters:
+        if not 0 <= right <= total:
+            raise ConfigError(f"a cluster of {right} of {total}: give 0 <= right <= total")
+    clusters = [cluster for cluster in clusters if cluster[1]]
+    cases = sum(total for _, total in clusters)
+    if not cases:
+        return Interval(0.0, 1.0)
+    share = sum(right for right, _ in clusters) / cases
+    many = len(clusters)
+    if share in (0, 1) or many == 1:
+        return share_interval(share, many)
+    spread = math.fsum((right - share * total) ** 2 for right, total in clusters)
+    variance = spread * many / (many - 1) / cases**2
+    design = max(1.0, variance * (cases - 1) / (share * (1 - share)))
+    return share_interval(share, cases / design)
+
+
+@lru_cache(maxsize=256)
+def student_quantile(degrees: int) -> float:
+    """Return the 97.5% quantile of Student's t: 95% lie between minus that and that.
+
+    Raises:
+        ConfigError: Fewer than 1 degree of freedom.
+
+    Example:
+        >>> f"{student_quantile(10):.3f} {student_quantile(1):.3f}"
+        '2.228 12.706'
+    """
+    if degrees < 1:
+        raise ConfigError(f"student_quantile({degrees}): give at least 1 degree of freedom")
+    x = _beta_quantile(0.05, degrees / 2, 0.5)
+    return math.sqrt(degrees * (1 - x) / x)
 
 
 def _beta_quantile(probability: float, a: float, b: float) -> float:

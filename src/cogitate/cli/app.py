@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cogitate.cli.calibrate import calibrate
+from cogitate.cli.compare import compare
 from cogitate.cli.doctor import doctor
 from cogitate.cli.eval import evaluate
 from cogitate.cli.methods import methods
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command("solve")(solve)
 app.command("eval")(evaluate)
+app.command("compare")(compare)
 app.command("calibrate")(calibrate)
 app.command("models")(models)
 app.command("methods")(methods)

@@ -6,7 +6,7 @@ import io
 import os
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from pydantic import JsonValue
@@ -14,6 +14,7 @@ from pydantic import JsonValue
 import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, Failed, reported
 from cogitate.cli.interrupt import interruptible
+from cogitate.cli.passes import passes_of, passes_table
 from cogitate.cli.results import Line, Results, key_of, seconds_of, settings_of
 from cogitate.cli.terminal import emit, emit_json
 from cogitate.errors import CogitateError, ConfigError
@@ -23,6 +24,7 @@ from cogitate.inference import Engines
 from cogitate.tasks import Problem, ProblemSet, load
 from cogitate.training.evaluate import Evaluation, aevaluate, summarise, table
 from cogitate.training.outcome import Outcome
+from cogitate.training.passes import Passes
 
 if TYPE_CHECKING:
     from cogitate.cli.meter import Meter
@@ -46,6 +48,13 @@ Strategies = Annotated[
 Concurrency = Annotated[
     int, typer.Option(metavar="N", help="Problems in progress at the same moment.")
 ]
+Samples = Annotated[
+    int,
+    typer.Option(
+        metavar="K",
+        help="Answer every problem K times, with seeds SEED, SEED + 1 ..., for pass@k and maj@k.",
+    ),
+]
 Output = Annotated[
     str | None,
     typer.Option(
@@ -61,6 +70,7 @@ def evaluate(
     model: options.Model = None,
     budget: options.BudgetText = None,
     concurrency: Concurrency = 16,
+    samples: Samples = 1,
     output: Output = None,
     generator: options.GeneratorModel = None,
     critic: options.CriticModel = None,
@@ -83,6 +93,7 @@ def evaluate(
     cogitate eval 'gsm8k?size=20' --strategy direct --strategy 'self-consistency?n=4'
     cogitate eval 'gsm8k?size=100' 'reasoning_gym/chain_sum?size=100&seed=7' \\
         --strategy self-refine --output results.jsonl
+    cogitate eval 'gsm8k?size=50' --strategy direct --samples 8
     """
     team = options.TeamOptions(
         model=model,
@@ -99,9 +110,11 @@ def evaluate(
     setup = options.set_up(team, config=config, strategies=strategy or [], budget=budget, seed=seed)
     if concurrency < 1:
         raise ConfigError(f"--concurrency {concurrency}: give at least 1")
+    if samples < 1:
+        raise ConfigError(f"--samples {samples}: give at least 1")
     sets = [load(name) for name in problems]
     _gradable(sets)
-    run = _Run(setup, sets, Results(output), concurrency)
+    run = _Run(setup, sets, Results(output), concurrency, samples)
     with contextlib.redirect_stderr(io.StringIO()) if quiet else contextlib.nullcontext():
         code = asyncio.run(_evaluate(run, quiet=quiet))
     if json:
@@ -134,17 +147,33 @@ class _Run:
     sets: list[ProblemSet]
     results: Results
     concurrency: int
+    samples: int
     name: str = field(default_factory=_now)
-    settings: str = ""
     done: list[tuple[ProblemSet, Evaluation]] = field(default_factory=list)
+    lines: dict[tuple[str, str], dict[str, Line]] = field(default_factory=dict)
+    """By set and strategy, of all samples, each by its key."""
+    passes: list[tuple[ProblemSet, str, Passes]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     failure: CogitateError | None = None
     """What ended it early."""
 
     @property
-    def rows(self) -> list[tuple[ProblemSet, Strategy]]:
-        """Each set with each strategy."""
-        return [(problems, how) for problems in self.sets for how in self.setup.strategies]
+    def rows(self) -> list["_Row"]:
+        """Each set with each strategy, as often as each problem is answered."""
+        return [
+            _Row(problems, how, self.setup.seed + sample)
+            for problems in self.sets
+            for how in self.setup.strategies
+            for sample in range(self.samples)
+        ]
+
+
+class _Row(NamedTuple):
+    """One evaluation."""
+
+    problems: ProblemSet
+    how: Strategy
+    seed: int
 
 
 async def _evaluate(run: _Run, *, quiet: bool) -> int | None:
@@ -153,33 +182,48 @@ async def _evaluate(run: _Run, *, quiet: bool) -> int | None:
 
     with interruptible() as interrupt, Meter(quiet=quiet) as meter:
         async with Engines() as engines:
-            run.settings = await asyncio.to_thread(
-                settings_of, run.setup.team, engines, budget=run.setup.budget, seed=run.setup.seed
-            )
-            for number, (problems, how) in enumerate(run.rows, start=1):
+            settings = {
+                seed: await asyncio.to_thread(
+                    settings_of, run.setup.team, engines, budget=run.setup.budget, seed=seed
+                )
+                for seed in {row.seed for row in run.rows}
+            }
+            for number, row in enumerate(run.rows, start=1):
                 if interrupt.event.is_set():
                     break
-                place = f"{number}/{len(run.rows)} {problems.name} · {name_of(how)}"
+                place = f"{number}/{len(run.rows)} {row.problems.name} · {name_of(row.how)}"
                 try:
-                    await _row(run, problems, how, place, meter, engines, interrupt.event)
+                    await _row(run, row, settings[row.seed], place, meter, engines, interrupt.event)
                 except CogitateError as failure:
                     run.failure = failure
                     break
+        if run.samples > 1:
+            await _count_passes(run)
         return interrupt.code
+
+
+async def _count_passes(run: _Run) -> None:
+    for problems in run.sets:
+        for how in run.setup.strategies:
+            name = name_of(how)
+            lines = run.lines.get((problems.name, name), {})
+            found = await passes_of(problems, lines.values(), run.samples)
+            run.passes += [(problems, name, one) for one in found]
 
 
 async def _row(
     run: _Run,
-    problems: ProblemSet,
-    how: Strategy,
+    row: _Row,
+    settings: str,
     place: str,
     meter: "Meter",
     engines: Engines,
     stop: asyncio.Event,
 ) -> None:
     """Evaluate one strategy on one set, as far as it has not been done before."""
-    name, setup = name_of(how), run.setup
-    keys = {p.id: key_of(p, problems, _identity(how), run.settings) for p in problems}
+    (problems, how, seed), setup = row, run.setup
+    name = name_of(how)
+    keys = {p.id: key_of(p, problems, _identity(how), settings) for p in problems}
     todo: list[Problem] = [p for p in problems if keys[p.id] not in run.results]
     meter.begin(place, total=len(problems), kept=[*run.results.lines(keys.values())])
     started = time.perf_counter()
@@ -192,9 +236,10 @@ async def _row(
                 key=keys[episode.problem.id],
                 set=problems.name,
                 strategy=name,
-                seed=setup.seed,
+                seed=seed,
                 run=run.name,
                 elapsed=round(time.perf_counter() - started, 3),
+                oracle=setup.team.oracle,
                 **outcome.model_dump(),
             )
         )
@@ -206,7 +251,7 @@ async def _row(
                 setup.team,
                 how,
                 budget=setup.budget,
-                seed=setup.seed,
+                seed=seed,
                 concurrency=run.concurrency,
                 engines=engines,
                 on_episode=keep,
@@ -215,10 +260,11 @@ async def _row(
     finally:
         lines = run.results.lines(keys.values())
         run.outcomes += lines
+        run.lines.setdefault((problems.name, name), {}).update({one.key: one for one in lines})
         if lines:
             evaluation = summarise(
                 lines,
-                name=name,
+                name=name if run.samples == 1 else f"{name} (seed {seed})",
                 seconds=seconds_of(lines),
                 oracle=setup.team.oracle,
                 interrupted=len(lines) < len(problems),
@@ -238,6 +284,10 @@ def _record(run: _Run) -> dict[str, JsonValue]:
             {"set": problems.name, "size": len(problems), **evaluation.model_dump(mode="json")}
             for problems, evaluation in run.done
         ],
+        "passes": [
+            {"set": problems.name, "strategy": name, **one.model_dump(mode="json")}
+            for problems, name, one in run.passes
+        ],
         "interrupted": len(run.done) < len(run.rows) or any(e.interrupted for _, e in run.done),
         "seed": run.setup.seed,
     }
@@ -249,6 +299,9 @@ def _show(run: _Run) -> None:
         if evaluations:
             emit(f"{problems.name}: {len(problems)} problems, seed {run.setup.seed}\n")
             emit(table(evaluations) + "\n")
+        passes = [(name, one) for of, name, one in run.passes if of is problems]
+        if passes:
+            emit(passes_table(passes) + "\n")
     if any(evaluation.oracle for _, evaluation in run.done):
         emit("oracle: the verifier read the right answers, so this compares with nothing else.")
     if any(evaluation.interrupted for _, evaluation in run.done):

@@ -21,7 +21,7 @@ from cogitate.inference.hf.locate import fetch, fingerprint
 from cogitate.tasks import Problem, ProblemSet
 from cogitate.training.outcome import Outcome
 
-__all__ = ["Line", "Results", "key_of", "seconds_of", "settings_of"]
+__all__ = ["Line", "Results", "key_of", "read_lines", "seconds_of", "settings_of"]
 
 
 class Line(Outcome):
@@ -36,6 +36,8 @@ class Line(Outcome):
     """Which run of the command wrote it."""
     elapsed: FiniteFloat
     """Seconds from the beginning of the set and strategy, in that run, to the episode's end."""
+    oracle: bool = False
+    """The verifier could read the right answers."""
 
 
 class Results:
@@ -78,19 +80,42 @@ class Results:
         file.touch()
         text = file.read_bytes()
         whole = text[: text.rfind(b"\n") + 1]
-        for number, line in enumerate(whole.decode().splitlines(), start=1):
-            try:
-                found = Line.model_validate_json(line)
-            except ValidationError as error:
-                first = error.errors(include_url=False)[0]
-                where = ".".join(str(part) for part in first["loc"]) or "the line"
-                raise DataError(
-                    f"{file}, line {number}: {where}: {first['msg']}. It is no line that "
-                    "`cogitate eval` wrote: choose another --output, or remove it"
-                ) from None
-            self._lines[found.key] = found
+        self._lines.update({line.key: line for line in _parsed(file, whole)})
         if len(whole) < len(text):  # the last line was cut when its run was killed
             file.write_bytes(whole)
+
+
+def read_lines(path: str) -> list[Line]:
+    """Read the lines of a results file, and leave it as it is, without a last line that was cut.
+
+    Raises:
+        ConfigError: There is no such file, or it cannot be read.
+        DataError: A line is not one of a results file.
+    """
+    file = Path(path)
+    try:
+        text = file.read_bytes()
+        lines = _parsed(file, text[: text.rfind(b"\n") + 1])
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: it cannot be read ({error}): give a file that `cogitate eval --output` wrote"
+        ) from None
+    return list({line.key: line for line in lines}.values())
+
+
+def _parsed(file: Path, text: bytes) -> list[Line]:
+    lines = []
+    for number, line in enumerate(text.decode().splitlines(), start=1):
+        try:
+            lines.append(Line.model_validate_json(line))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the line"
+            raise DataError(
+                f"{file}, line {number}: {where}: {first['msg']}. It is no line that "
+                "`cogitate eval` wrote: choose another file, or remove it"
+            ) from None
+    return lines
 
 
 def settings_of(team: Team, engines: Engines, *, budget: Budget, seed: int) -> str:

@@ -1,0 +1,55 @@
+"""The reflection bonus (Satori, Shen et al. 2025): mend what was wrong, leave what was right.
+
+Where a reply began is read in this order: from the restart state whose text it was given as its
+prefix; from the one solution that it refines or reflects on, by its grade. So refiners, which the
+paper does not have, are rewarded in the same way.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from cogitate.graphs import Relation, Thought, ThoughtGraph, ThoughtKind
+from cogitate.training.credit.outcomes import is_right
+from cogitate.training.credit.satori import RestartState, reflection_bonus
+from cogitate.training.rewards.outcome import grade_of
+
+__all__ = ["ReflectionReward"]
+
+_LOOKED_BACK = (Relation.REFINES, Relation.REFLECTS)
+
+
+@dataclass(frozen=True)
+class ReflectionReward:
+    """Give +beta for wrong to right, -beta for right to wrong, and else 0."""
+
+    beta: float = 0.5
+    starts: Mapping[str, bool | None] = field(default_factory=dict)
+    """Whether the trajectory that was backed up was right, by the text of the restart state."""
+
+    @classmethod
+    def of(cls, states: Iterable[RestartState], *, beta: float = 0.5) -> Self:
+        """Return the reward for replies that restart from these states."""
+        return cls(beta, {state.text: state.right for state in states if state.text})
+
+    async def __call__(self, graph: ThoughtGraph, thought: Thought) -> float | None:
+        """Return the bonus; None where the reply, or what it began from, has no grade."""
+        grade = await grade_of(graph, thought)
+        if grade is None:
+            return None
+        if thought.prefix in self.starts:
+            began = self.starts[thought.prefix]
+        else:
+            before = [
+                parent
+                for parent in graph.parents(thought)
+                if parent.kind is ThoughtKind.SOLUTION
+                and graph.edges[parent.id, thought.id]["relation"] in _LOOKED_BACK
+            ]
+            if len(before) != 1:
+                return 0.0
+            earlier = await grade_of(graph, before[0])
+            if earlier is None:
+                return None
+            began = is_right(earlier)
+        return reflection_bonus(began, is_right(grade), beta=self.beta)
