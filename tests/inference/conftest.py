@@ -27,7 +27,9 @@ class _Lent:
         self.started = core.started
         self.library = core.library
         self.submit = core.submit
+        self.padding = core.padding
         self.sample = core.sample
+        self.classify = core.classify
         self.reload = core.reload
         self.dead = False
 

@@ -26,7 +26,8 @@ import cogitate as cg
 from cogitate.errors import ConfigError, EngineError, EngineRefused, PromptTooLong
 from cogitate.graphs import ThoughtKind
 from cogitate.inference import HF, Message, Rating, Request, Scripted, open_engine
-from cogitate.inference.hf.reward import Reading, RewardModel
+from cogitate.inference.hf.reading import Reading
+from cogitate.inference.hf.reward import RewardModel
 
 T = TypeVar("T")
 STEPS = ("6 * 7 is 6 + 36.\n\n", "That is 42.\n\n", "Answer: 42")
