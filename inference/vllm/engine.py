@@ -13,8 +13,9 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cogitate.errors import ConfigError, EngineError, EngineRefused, PromptTooLong
 from cogitate.inference.completion import Completion, Rating, Score
@@ -22,18 +23,15 @@ from cogitate.inference.engine import EngineInfo
 from cogitate.inference.hf import locate
 from cogitate.inference.request import Request
 from cogitate.inference.vllm.calls import all_within, within
+from cogitate.inference.vllm.coder import Coder
 from cogitate.inference.vllm.settings import Settings
 
 if TYPE_CHECKING:
-    from cogitate.inference.hf.encode import Encoder, Prompt
-    from cogitate.inference.hf.reading import Reading
     from cogitate.inference.vllm.core import Core
     from cogitate.inference.vllm.library import Output, Parameters
 
 __all__ = ["VLLM"]
 
-_LONG = 20_000
-"""Characters from which encoding is left to a thread."""
 _ENDLESS = 1 << 40
 """The context of a model that states none."""
 _TOP = 128
@@ -94,9 +92,7 @@ class VLLM:
     ) -> None:
         self._model = model
         self._adapters = {name: Path(folder) for name, folder in (adapters or {}).items()}
-        self._template = chat_template
         self._seeds = seeds
-        self._step_end = step_end
         self._settings = Settings(
             dtype=dtype,
             context=context,
@@ -111,7 +107,7 @@ class VLLM:
         )
         self._lock = threading.Lock()
         self._info: EngineInfo | None = None
-        self._coder: Encoder | None = None
+        self._coder = Coder(partial(locate.fetch, model), chat_template, step_end=step_end)
         self._core: Core | None = None
         self._weights: Path | None = None
         """The folder whose weights took the place of the model's own."""
@@ -131,7 +127,7 @@ class VLLM:
 
     def count(self, request: Request) -> int:
         """The prompt tokens of `request`, exactly. The first call loads the tokenizer."""
-        return len(self._encoder().prompt(request.messages, request.prefix).ids)
+        return len(self._coder.encoder().prompt(request.messages, request.prefix).ids)
 
     async def complete(self, request: Request) -> list[Completion]:
         """Sample `request.n` completions.
@@ -144,8 +140,8 @@ class VLLM:
             EngineError: The model failed.
         """
         self._check()
-        prompt = await self._prompt(request)
-        encoder, context = self._encoder(), self.info.context or _ENDLESS
+        prompt = await self._coder.prompt(request)
+        encoder, context = self._coder.encoder(), self.info.context or _ENDLESS
         if len(prompt.ids) >= context:
             raise PromptTooLong(_too_long(len(prompt.ids), self.info))
         core = await self._running()
@@ -189,8 +185,8 @@ class VLLM:
         self._check()
         if not texts:
             return []
-        prompt = await self._prompt(request)
-        given = [self._encoder().text(text) for text in texts]
+        prompt = await self._coder.prompt(request)
+        given = [self._coder.encoder().text(text) for text in texts]
         for text, ids in zip(texts, given, strict=True):
             if not ids:
                 raise EngineRefused(f"cannot score {text!r}: it has no tokens; give some text")
@@ -236,7 +232,7 @@ class VLLM:
             raise EngineRefused(
                 "vllm/ reward models wear no adapter: save it merged into the model"
             )
-        reading = await self._reading(request, steps)
+        reading = await self._coder.reading(request, steps, self._rates)
         if len(reading.ids) > (self.info.context or _ENDLESS):
             raise PromptTooLong(_too_long(len(reading.ids), self.info))
         core = await self._running(rating=True)
@@ -287,16 +283,26 @@ class VLLM:
             await asyncio.to_thread(core.stop)
 
     def _check(self, *, rating: bool = False) -> None:
-        if self._closed:
-            raise EngineRefused(f"{self.info.model} is closed: make a new engine")
         info = self.info
-        if info.revision and rating and info.rates is None:
-            raise EngineRefused(_writes(info))
+        if self._closed:
+            raise EngineRefused(f"{info.model} is closed: make a new engine")
+        if rating and info.revision:
+            self._rates()
         if not rating and info.rates is not None:
             raise EngineRefused(
                 f"{info.model} is a reward model: it rates replies and writes none. Give it to a "
                 "Verifier, and the other roles a model that writes"
             )
+
+    def _rates(self) -> Literal["outcome", "process"]:
+        rates = self.info.rates
+        if rates is None:
+            raise EngineRefused(
+                f"{self.info.model} is no reward model: its config.json names an architecture "
+                "that writes text, and none ...ForSequenceClassification or "
+                "...ForTokenClassification"
+            )
+        return rates
 
     def _folder(self) -> Path:
         return locate.fetch(self._model)
@@ -309,41 +315,6 @@ class VLLM:
         from cogitate.inference.hf.sampling import random_source
 
         return random_source(request, number).getrandbits(31)
-
-    async def _prompt(self, request: Request) -> "Prompt":
-        """Encode in a thread what would hold the event loop up."""
-        size = sum(len(message.content) for message in request.messages)
-        if self._coder is not None and size < _LONG:
-            return self._coder.prompt(request.messages, request.prefix)
-        return await asyncio.to_thread(
-            lambda: self._encoder().prompt(request.messages, request.prefix)
-        )
-
-    async def _reading(self, request: Request, steps: Sequence[str]) -> "Reading":
-        """Encode in a thread what would hold the event loop up."""
-
-        def read() -> "Reading":
-            from cogitate.inference.hf.reading import Reader
-
-            encoder = self._encoder()  # downloads a model that is not there: then more is known
-            rates = self.info.rates
-            if rates is None:
-                raise EngineRefused(_writes(self.info))
-            reader = Reader(encoder, rates, step_end=self._step_end)
-            return reader.read(request.messages, steps)
-
-        size = sum(len(m.content) for m in request.messages) + sum(map(len, steps))
-        if self._coder is not None and size < _LONG:
-            return read()
-        return await asyncio.to_thread(read)
-
-    def _encoder(self) -> "Encoder":
-        with self._lock:
-            if self._coder is None:
-                from cogitate.inference.hf.encode import Encoder  # imports transformers
-
-                self._coder = Encoder(self._folder(), self._template)
-            return self._coder
 
     async def _running(self, *, rating: bool = False) -> "Core":
         """Return the started core; starts one where there is none, or it died."""
@@ -386,13 +357,6 @@ class VLLM:
 
 def _output(output: "Output", _revision: str, _latency: float) -> "Output":
     return output
-
-
-def _writes(info: EngineInfo) -> str:
-    return (
-        f"{info.model} is no reward model: its config.json names an architecture that writes "
-        "text, and none ...ForSequenceClassification or ...ForTokenClassification"
-    )
 
 
 def _too_long(tokens: int, info: EngineInfo) -> str:
