@@ -67,14 +67,22 @@ class _Logits(Protocol):
 
 
 class _Classified(Protocol):
-    data: _Logits
+    @property
+    def data(self) -> _Logits: ...
 
 
 class Pooled(Protocol):
     """What the head of a model said of one prompt."""
 
-    outputs: _Classified
-    num_cached_tokens: int | None
+    @property
+    def outputs(self) -> _Classified:
+        """Its logits, one a label."""
+        ...
+
+    @property
+    def num_cached_tokens(self) -> int | None:
+        """How many of the prompt's tokens were found in the cache."""
+        ...
 
 
 class Parameters(Protocol):
