@@ -33,7 +33,8 @@ test-slow: model
 # vLLM warns of much that is its own affair. One thread computes: the tests' model is tiny.
 test-vllm: $(VLLM)/.installed
 	OMP_NUM_THREADS=1 VLLM_CPU_OMP_THREADS_BIND=nobind $(VLLM)/bin/python -m pytest -W default \
-		-k vllm tests/inference/test_contract.py tests/inference/vllm \
+		-k vllm tests/inference/test_contract.py tests/inference/test_rating_contract.py \
+		tests/inference/vllm \
 		tests/graphs/strategies/test_every_engine.py tests/cli/test_vllm.py
 
 check: $(STAMP)

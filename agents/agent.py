@@ -201,9 +201,9 @@ class Refiner(Agent):
 class Verifier(Agent):
     """A model that scores solutions and steps: a judge that is asked, or a reward model.
 
-    A reward model (`hf/` of an architecture for sequence or token classification) rates: a process
-    model each step, an outcome model the reply as far as it goes. Of a finished solution the steps
-    are those it was written in, and the rest of its text is split at `separator`.
+    A reward model (`hf/` or `vllm/` of an architecture for sequence or token classification) rates:
+    a process model each step, an outcome model the reply as far as it goes. Of a finished solution
+    the steps are those it was written in, and the rest of its text is split at `separator`.
 
     Args:
         method: `reward` has a reward model rate; `logprob` compares the probabilities of yes and no

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from cogitate.errors import EngineError, EngineRefused, PromptTooLong
 from cogitate.inference.completion import Rating, Usage
-from cogitate.inference.hf.reward import Reading, RewardModel
+from cogitate.inference.hf.reading import Reading
+from cogitate.inference.hf.reward import RewardModel
 from cogitate.inference.hf.worker import as_engine_error
 from cogitate.inference.request import Message, Request
 

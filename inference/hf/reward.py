@@ -2,11 +2,7 @@
 
 An outcome model (sequence classification) reads the whole conversation, the reply as its last turn,
 just as the chat template writes it, and rates it once. A process model (token classification) reads
-the prompt and then the steps, and rates each step at the step's last token.
-
-Where a step ends is known and not searched for: each step is encoded by itself, so no token reaches
-over a border. That is how a step was sampled (it ended with its stop string), how process models
-are trained, and why the tokens up to a step are the same whatever follows it.
+the prompt and then the steps, and rates each step at the step's last token (see `reading`).
 
 A head of one label gives a logit, and its score is the sigmoid; of two labels the last is the good
 one, and the score is its probability.
@@ -18,7 +14,6 @@ common.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import torch
 from transformers import (
@@ -32,17 +27,10 @@ from cogitate.errors import ConfigError, EngineRefused
 from cogitate.inference.hf.encode import Encoder
 from cogitate.inference.hf.load import ONE_AT_A_TIME
 from cogitate.inference.hf.locate import rates_of
+from cogitate.inference.hf.reading import Reader, Reading
 from cogitate.inference.request import Message
 
-__all__ = ["Reading", "RewardModel", "load_reward"]
-
-
-class Reading(NamedTuple):
-    """A conversation as a reward model reads it."""
-
-    ids: tuple[int, ...]
-    ends: tuple[int, ...]
-    """The place of each step's last token; of an outcome model none."""
+__all__ = ["RewardModel", "load_reward"]
 
 
 class RewardModel:
@@ -50,23 +38,12 @@ class RewardModel:
 
     Args:
         model: The network, in evaluation mode.
-        encoder: Its tokenizer and chat template.
-        rates: What it rates.
-        step_end: What each step of a process model must end with; added where it does not.
+        reader: Encodes what it rates.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        encoder: Encoder,
-        rates: Literal["outcome", "process"],
-        *,
-        step_end: str = "",
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, reader: Reader) -> None:
         self._model = model
-        self._encoder = encoder
-        self._rates = rates
-        self._step_end = step_end
+        self._reader = reader
         self._config = model.config.get_text_config()
         self._pad: int | None = self._config.pad_token_id
 
@@ -76,20 +53,7 @@ class RewardModel:
         Raises:
             EngineRefused: No step or one without text, or messages that the template refuses.
         """
-        if not steps or not all(steps):
-            raise EngineRefused("cannot rate a reply without text: give steps that say something")
-        if self._rates == "outcome":
-            reply = Message("assistant", "".join(steps))
-            return Reading(self._encoder.conversation((*messages, reply)), ())
-        ids, ends = list(self._encoder.prompt(messages, None).ids), []
-        for step in steps:
-            missing = "" if step.endswith(self._step_end) else self._step_end
-            added = self._encoder.text(step + missing)
-            if not added:
-                raise EngineRefused(f"cannot rate the step {step!r}: it has no tokens")
-            ids += added
-            ends.append(len(ids) - 1)
-        return Reading(tuple(ids), tuple(ends))
+        return self._reader.read(messages, steps)
 
     def rate(self, readings: Sequence[Reading]) -> list[tuple[float, ...]]:
         """Rate conversations in one padded batch."""
@@ -140,7 +104,7 @@ def load_reward(
         encoder: The folder's tokenizer and chat template.
         device: As PyTorch names it; None: a GPU where there is one.
         dtype: The name of a PyTorch type; None: as saved.
-        step_end: See `RewardModel`.
+        step_end: See `Reader`.
 
     Raises:
         EngineRefused: The folder holds no reward model.
@@ -183,4 +147,4 @@ def load_reward(
     model.train(False)
     model.requires_grad_(False)
     model.config.use_cache = False
-    return RewardModel(model, encoder, rates, step_end=step_end)
+    return RewardModel(model, Reader(encoder, rates, step_end=step_end))

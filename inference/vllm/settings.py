@@ -5,8 +5,10 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cogitate.errors import ConfigError
+from cogitate.inference.vllm.head import architecture
 from cogitate.inference.vllm.weights import shapes
 
 __all__ = ["OUTER_LAYERS", "Settings"]
@@ -68,13 +70,21 @@ class Settings:
         """Whether nothing is compiled: unless said otherwise, on a CPU, where it takes minutes."""
         return on_cpu if self.eager is None else self.eager
 
-    def options(self, folder: Path, tokenizer: Path, *, on_cpu: bool) -> dict[str, object]:
+    def options(
+        self,
+        folder: Path,
+        tokenizer: Path,
+        *,
+        on_cpu: bool,
+        rates: Literal["outcome", "process"] | None = None,
+    ) -> dict[str, object]:
         """Say by vLLM's names how to run the model of `folder`.
 
         Args:
             folder: The model folder, with safetensors.
             tokenizer: The folder of its tokenizer.
             on_cpu: Models run on the CPU.
+            rates: What a reward model rates; None: a model that writes.
         """
         options: dict[str, object] = {
             "model": str(folder),
@@ -82,7 +92,6 @@ class Settings:
             "dtype": self.dtype or _saved_dtype(folder),
             "load_format": "safetensors",
             "trust_remote_code": False,
-            "logprobs_mode": "processed_logprobs",  # those of the distribution sampled from
             "enable_prefix_caching": True,
             "disable_log_stats": True,
             "seed": secrets.randbelow(1 << 31),  # vLLM's own is the same at every start
@@ -97,6 +106,11 @@ class Settings:
             options["kv_cache_memory_bytes"] = int(self.cache_gib * _GIB)
         elif on_cpu and not os.environ.get("VLLM_CPU_KVCACHE_SPACE"):
             options["kv_cache_memory_bytes"] = int(_CPU_CACHE_GIB * _GIB)
+        if rates is not None:
+            return _given(
+                options | {"hf_overrides": {"architectures": [architecture(folder, rates)]}}
+            )
+        options["logprobs_mode"] = "processed_logprobs"  # those of the distribution sampled from
         if self.adapter_slots:
             options |= {
                 "enable_lora": True,
@@ -105,7 +119,11 @@ class Settings:
                 "max_cpu_loras": max(16, self.adapter_slots),
                 "lora_target_modules": _inner_layers(folder) if on_cpu else None,
             }
-        return {name: value for name, value in options.items() if value is not None}
+        return _given(options)
+
+
+def _given(options: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _inner_layers(folder: Path) -> list[str]:

@@ -19,15 +19,16 @@ from transformers import (
     LlamaForCausalLM,
     LlamaForSequenceClassification,
     LlamaForTokenClassification,
-    PreTrainedModel,
 )
 
 import cogitate as cg
 from cogitate.errors import ConfigError, EngineError, EngineRefused, PromptTooLong
 from cogitate.graphs import ThoughtKind
 from cogitate.inference import HF, Message, Rating, Request, Scripted, open_engine
-from cogitate.inference.hf.reward import Reading, RewardModel
+from cogitate.inference.hf.reading import Reading
+from cogitate.inference.hf.reward import RewardModel
 
+Maker = Callable[..., Path]
 T = TypeVar("T")
 STEPS = ("6 * 7 is 6 + 36.\n\n", "That is 42.\n\n", "Answer: 42")
 
@@ -50,40 +51,14 @@ def rate(engine: HF, steps: Iterable[str] = STEPS) -> Rating:
     return use(engine, lambda engine: engine.rate(ask(), tuple(steps)))
 
 
-Maker = Callable[..., Path]
+@pytest.fixture(scope="module")
+def process(reward_model: Maker) -> Path:
+    return reward_model("process", 2)
 
 
 @pytest.fixture(scope="module")
-def make(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    """Makes the folder of a tiny Llama whose random head has opinions."""
-
-    def made(
-        kind: type[PreTrainedModel], labels: int, pad: bool = True, causal: bool = True
-    ) -> Path:
-        folder = tmp_path_factory.mktemp("rewards")
-        config = LlamaConfig.from_pretrained(tiny_llama, num_labels=labels)
-        if not pad:
-            config.pad_token_id = None
-        torch.manual_seed(labels)
-        model = kind(config)
-        model.get_parameter("score.weight").data.normal_(0.0, 0.3)
-        model.save_pretrained(folder)
-        for file in tiny_llama.iterdir():
-            if file.suffix in (".json", ".jinja") and not (folder / file.name).exists():
-                shutil.copy(file, folder)
-        return folder
-
-    return made
-
-
-@pytest.fixture(scope="module")
-def process(make: Maker) -> Path:
-    return make(LlamaForTokenClassification, 2)
-
-
-@pytest.fixture(scope="module")
-def outcome(make: Maker) -> Path:
-    return make(LlamaForSequenceClassification, 1)
+def outcome(reward_model: Maker) -> Path:
+    return reward_model("outcome", 1)
 
 
 def prompt_ids(folder: Path, content: str = "What is 6 * 7?") -> list[int]:
@@ -92,8 +67,10 @@ def prompt_ids(folder: Path, content: str = "What is 6 * 7?") -> list[int]:
 
 
 @pytest.mark.parametrize("labels", [1, 2])
-def test_a_process_model_rates_each_step_at_its_last_token(make: Maker, labels: int) -> None:
-    folder = make(LlamaForTokenClassification, labels)
+def test_a_process_model_rates_each_step_at_its_last_token(
+    reward_model: Maker, labels: int
+) -> None:
+    folder = reward_model("process", labels)
     model = LlamaForTokenClassification.from_pretrained(folder).eval()
     prompt = prompt_ids(folder)  # a token is a byte: a step's length is that of its text
     reply = list("".join(STEPS).encode())
@@ -114,8 +91,10 @@ def test_a_process_model_rates_each_step_at_its_last_token(make: Maker, labels: 
 
 @pytest.mark.parametrize("labels", [1, 2])
 @pytest.mark.parametrize("pad", [True, False])
-def test_an_outcome_model_rates_the_whole_conversation(make: Maker, labels: int, pad: bool) -> None:
-    folder = make(LlamaForSequenceClassification, labels, pad)
+def test_an_outcome_model_rates_the_whole_conversation(
+    reward_model: Maker, labels: int, pad: bool
+) -> None:
+    folder = reward_model("outcome", labels, pad=pad)
     model = LlamaForSequenceClassification.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
@@ -325,9 +304,9 @@ def test_special_tokens_in_a_step_stay_text(process: Path, outcome: Path) -> Non
         assert tokens == len(hostile[0]) - 1, "each character of it is a token"
 
 
-def test_three_labels_are_no_reward(make: Maker) -> None:
+def test_three_labels_are_no_reward(reward_model: Maker) -> None:
     with pytest.raises(ConfigError, match="one or two"):
-        rate(HF(make(LlamaForTokenClassification, 3)))
+        rate(HF(reward_model("process", 3)))
 
 
 def test_a_head_that_was_not_saved_is_not_made_up(process: Path, tmp_path: Path) -> None:
