@@ -20,10 +20,21 @@ from cogitate.training.credit import (
 )
 from cogitate.training.dataset import Distinct, SFTRow, distinct, load_rows, save_rows, unseen
 from cogitate.training.evaluate import Evaluation, aevaluate, evaluate, summarise, table
-from cogitate.training.harvest import Harvest, aharvest, harvest
+from cogitate.training.harvest import CreditKeeper, Harvest, PromptForm, Verified, harvest
 from cogitate.training.held_back import held_back
 from cogitate.training.intervals import Interval, wilson
 from cogitate.training.outcome import Outcome
+from cogitate.training.rows import (
+    KTORow,
+    PreferenceRow,
+    PromptRow,
+    RankedRow,
+    Reply,
+    Row,
+    Step,
+    StepRow,
+)
+from cogitate.training.stream import RowFilter, Rows, Verification
 
 if TYPE_CHECKING:
     from cogitate.training.trainers import SFTSettings, Trained, train_sft
@@ -31,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Checkpoint",
     "Credit",
+    "CreditKeeper",
     "CreditLog",
     "CreditMethod",
     "Credited",
@@ -40,17 +52,29 @@ __all__ = [
     "GroupRelative",
     "Harvest",
     "Interval",
+    "KTORow",
     "LeaveOneOut",
     "MonteCarloSteps",
     "Outcome",
+    "PreferenceRow",
     "ProcessGroupRelative",
+    "PromptForm",
+    "PromptRow",
+    "RankedRow",
+    "Reply",
+    "Row",
+    "RowFilter",
+    "Rows",
     "SFTRow",
     "SFTSettings",
+    "Step",
+    "StepRow",
     "Trained",
     "ValueBackup",
+    "Verification",
+    "Verified",
     "acalibrate",
     "aevaluate",
-    "aharvest",
     "calibrate",
     "distinct",
     "evaluate",
