@@ -7,13 +7,13 @@ from typing import Literal
 from cogitate.agents import Brief
 from cogitate.errors import DataError
 from cogitate.graphs import Source, Thought, ThoughtKind, coat_actions, write_coat
-from cogitate.graphs.coat_text import CHAIN
+from cogitate.graphs.coat_text import CHAIN, Meta
 from cogitate.graphs.strategies.coat import COAT
 from cogitate.inference import Message
 from cogitate.training.credit.outcomes import is_right
 from cogitate.training.credit.satori import restart_states
 from cogitate.training.rows import PromptRow, SFTRow
-from cogitate.training.rows_from.asked import Credits, asked, without_examples
+from cogitate.training.rows_from.asked import Credits, asked
 from cogitate.training.rows_from.steps import is_step
 
 __all__ = ["StartKind", "coat_rows", "prompt_rows"]
@@ -96,7 +96,7 @@ def coat_rows(credits: Credits, counts: Counter[str]) -> Iterator[SFTRow]:
 
     Args:
         credits: Of one graph.
-        counts: Right solutions that are no row: `no chain`, `no meta-action`.
+        counts: Right solutions that are no row: `no chain`, `no reflection` (nor another approach).
     """
     template = COAT.prompt
     assert template is not None  # an operation of its own has a prompt of its own
@@ -110,8 +110,8 @@ def coat_rows(credits: Credits, counts: Counter[str]) -> Iterator[SFTRow]:
         except DataError:
             counts["no chain"] += 1
             continue
-        if not any(action.meta is not None for action in actions[1:]):
-            counts["no meta-action"] += 1
+        if not any(action.meta in (Meta.REFLECT, Meta.EXPLORE) for action in actions):
+            counts["no reflection"] += 1
             continue
         yield SFTRow(
             problem=credits.problem.id,
@@ -120,7 +120,7 @@ def coat_rows(credits: Credits, counts: Counter[str]) -> Iterator[SFTRow]:
             role="generator",
             agent=thought.agent,
             operation=CHAIN,
-            messages=without_examples(messages),
+            messages=messages,
             completion=write_coat(actions),
             source=thought.source or Source(""),
             grade=grade,
