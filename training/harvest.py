@@ -16,6 +16,7 @@ from cogitate.graphs import Episode, Thought, ThoughtGraph
 from cogitate.tasks import has_answer_line
 from cogitate.training.credit import Credit, CreditMethod, ValueBackup
 from cogitate.training.dataset import distinct
+from cogitate.training.exports.trajectory import Trajectory, trajectories_of
 from cogitate.training.judge import Graded, Judge, Unfit, check_fit
 from cogitate.training.rows import KTORow, PreferenceRow, PromptRow, RankedRow, SFTRow, StepRow
 from cogitate.training.rows_from import (
@@ -140,6 +141,11 @@ class Harvest:
     def coat(self) -> Rows[SFTRow]:
         """Right chains that reflect or explore, as text with Satori's tokens."""
         return self._rows(SFTRow, coat_rows, credited=False)
+
+    def trajectories(self) -> Iterator[Trajectory]:
+        """What led to each end of each graph, in the Agent Trajectory Interchange Format."""
+        for _, found in self._graded(Counter(), graded=False):
+            yield from trajectories_of(found.graph)
 
     def verified(
         self, role: str | None = None, *, per_problem: int | None = 4, marked: bool = True

@@ -43,8 +43,8 @@ def said_in(row: Row) -> tuple[Said, ...]:
         case KTORow(reply=reply):
             return (_reply(reply),)
         case StepRow(steps=steps):
-            ids = [step.ids for step in steps]
-            tokens = None if None in ids else sum(len(one or ()) for one in ids)
+            lengths = [len(step.ids) for step in steps if step.ids is not None]
+            tokens = sum(lengths) if len(lengths) == len(steps) else None
             return (Said("".join(step.text for step in steps), tokens),)
         case PromptRow(prefix=prefix, prefix_ids=ids):
             return (Said(prefix, None if ids is None else len(ids)),)
