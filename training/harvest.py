@@ -142,9 +142,13 @@ class Harvest:
         """Right chains that reflect or explore, as text with Satori's tokens."""
         return self._rows(SFTRow, coat_rows, credited=False)
 
-    def trajectories(self) -> Iterator[Trajectory]:
-        """What led to each end of each graph, in the Agent Trajectory Interchange Format."""
-        for _, found in self._graded(Counter(), graded=False):
+    def trajectories(self, counts: Counter[str] | None = None) -> Iterator[Trajectory]:
+        """Yield what led to each end of each graph, in the Agent Trajectory Interchange Format.
+
+        Args:
+            counts: Takes how many episodes there were, and what was left out.
+        """
+        for _, found in self._graded(Counter() if counts is None else counts, graded=False):
             yield from trajectories_of(found.graph)
 
     def verified(

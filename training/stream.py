@@ -15,6 +15,7 @@ from cogitate.training.rows import Row
 __all__ = ["R", "RowFilter", "Rows", "Verification", "verification_of"]
 
 R = TypeVar("R", bound=Row)
+R_co = TypeVar("R_co", bound=Row, covariant=True)
 
 
 class Verification(StrEnum):
@@ -43,7 +44,7 @@ class RowFilter(Protocol):
         ...
 
 
-class Rows(Generic[R]):
+class Rows(Generic[R_co]):
     """Rows of one kind.
 
     Args:
@@ -54,8 +55,8 @@ class Rows(Generic[R]):
 
     def __init__(
         self,
-        kind: type[R],
-        draw: Callable[[Counter[str]], Iterator[R]],
+        kind: type[R_co],
+        draw: Callable[[Counter[str]], Iterator[R_co]],
         *,
         verification: Verification = Verification.UNVERIFIED,
         filters: tuple[RowFilter, ...] = (),
@@ -66,12 +67,12 @@ class Rows(Generic[R]):
         self._draw = draw
         self._counts: Counter[str] = Counter()
 
-    @classmethod
-    def of(cls, kind: type[R], rows: Iterable[R]) -> "Rows[R]":
+    @staticmethod
+    def of(kind: type[R], rows: Iterable[R]) -> "Rows[R]":
         """Return rows that nobody here has verified."""
-        return cls(kind, lambda _: iter(rows))
+        return Rows(kind, lambda _: iter(rows))
 
-    def __iter__(self) -> Iterator[R]:
+    def __iter__(self) -> Iterator[R_co]:
         counts: Counter[str] = Counter(rows=0)
         for row in self._draw(counts):
             counts["rows"] += 1
@@ -83,15 +84,15 @@ class Rows(Generic[R]):
         """What became of everything, in the last pass that came to its end; empty before."""
         return dict(self._counts)
 
-    def through(self, *filters: RowFilter) -> "Rows[R]":
+    def through(self, *filters: RowFilter) -> "Rows[R_co]":
         """Return the rows that pass all filters, in their order."""
         rows = self
         for each in filters:
             rows = rows._filtered(each)
         return rows
 
-    def _filtered(self, row_filter: RowFilter) -> "Rows[R]":
-        def draw(counts: Counter[str]) -> Iterator[R]:
+    def _filtered(self, row_filter: RowFilter) -> "Rows[R_co]":
+        def draw(counts: Counter[str]) -> Iterator[R_co]:
             before = _Again(self._draw)
             yield from row_filter.keep(before, counts)
             counts.update(before.counts)
@@ -104,19 +105,19 @@ class Rows(Generic[R]):
         )
 
 
-class _Again(Generic[R]):
+class _Again(Generic[R_co]):
     """What a filter reads: whole passes over rows, of which the last is counted."""
 
-    def __init__(self, draw: Callable[[Counter[str]], Iterator[R]]) -> None:
+    def __init__(self, draw: Callable[[Counter[str]], Iterator[R_co]]) -> None:
         self._draw = draw
         self.counts: Counter[str] = Counter()
 
-    def __iter__(self) -> Iterator[R]:
+    def __iter__(self) -> Iterator[R_co]:
         self.counts = Counter()
         return self._draw(self.counts)
 
 
-def verification_of(rows: Rows[R], row: Row) -> Verification:
+def verification_of(rows: Rows[Row], row: Row) -> Verification:
     """Who verified a row of a stream."""
     if rows.verification is not Verification.UNVERIFIED and row.credit is not None:
         return rows.verification if row.credit.source == "grader" else Verification.MODEL

@@ -3,8 +3,9 @@
 from cogitate.training.exports.kinds import Kind
 from cogitate.training.exports.manifest import Form, Manifest
 from cogitate.training.exports.read import Claims, read_manifest, read_rows
+from cogitate.training.exports.trajectory import Trajectory
 from cogitate.training.exports.trl import TrainerForm, as_dataset
-from cogitate.training.exports.write import export
+from cogitate.training.exports.write import export, export_trajectories
 
 __all__ = [
     "Claims",
@@ -12,8 +13,10 @@ __all__ = [
     "Kind",
     "Manifest",
     "TrainerForm",
+    "Trajectory",
     "as_dataset",
     "export",
+    "export_trajectories",
     "read_manifest",
     "read_rows",
 ]

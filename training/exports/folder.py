@@ -1,4 +1,4 @@
-"""A folder that is there as a whole or not at all, whatever happens while it is written."""
+"""A folder, or a file, that is there as a whole or not at all, whatever happens meanwhile."""
 
 import os
 import shutil
@@ -6,10 +6,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from cogitate.errors import ConfigError
 
-__all__ = ["whole_folder"]
+__all__ = ["whole_file", "whole_folder"]
 
 
 @contextmanager
@@ -48,6 +49,25 @@ def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(file: Path) -> Iterator[TextIO]:
+    """Give a text file to write into, which takes the place of `file` once all went well.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="\n") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _is_empty(folder: Path) -> bool:

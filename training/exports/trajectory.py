@@ -20,9 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, model
 
 from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind
 
-__all__ = ["ATIF", "Trajectory", "trajectories_of"]
-
-ATIF = "ATIF-v1.7"
+__all__ = ["Trajectory", "trajectories_of"]
 
 
 class _Part(BaseModel):
@@ -94,7 +92,7 @@ class FinalMetrics(_Part):
 class Trajectory(_Part):
     """A document of the format; write it with `model_dump_json(exclude_none=True)`."""
 
-    schema_version: Literal["ATIF-v1.7"] = ATIF
+    schema_version: Literal["ATIF-v1.7"] = "ATIF-v1.7"
     session_id: str
     """The id of the problem."""
     trajectory_id: str
@@ -131,14 +129,15 @@ def trajectories_of(graph: ThoughtGraph) -> Iterator[Trajectory]:
         ]
         told |= {thought.id for thought in shown if thought.id != graph.root.id}
         grade = end.scores.get("grader")
+        metrics = [step.metrics for step in steps if step.metrics is not None]
         yield Trajectory(
             session_id=graph.problem.id,
             trajectory_id=end.id,
             agent=AtifAgent(name="cogitate", version=version("cogitate")),
             steps=tuple(steps),
             final_metrics=FinalMetrics(
-                total_prompt_tokens=sum(thought.prompt_tokens for thought in shown),
-                total_completion_tokens=sum(thought.completion_tokens for thought in shown),
+                total_prompt_tokens=sum(one.prompt_tokens or 0 for one in metrics),
+                total_completion_tokens=sum(one.completion_tokens or 0 for one in metrics),
                 total_steps=len(steps),
                 extra=None if grade is None else {"grade": grade},
             ),
@@ -199,11 +198,18 @@ def _step(graph: ThoughtGraph, number: int, thought: Thought, *, copied: bool) -
 
 
 def _metrics(thought: Thought) -> Metrics:
+    """The format counts a prompt for each call, also where samples of one ask share theirs."""
     tokens = thought.tokens
+    if tokens is None:
+        return Metrics(
+            prompt_tokens=thought.prompt_tokens,
+            completion_tokens=thought.completion_tokens,
+            logprobs=thought.logprobs,
+        )
     return Metrics(
-        prompt_tokens=thought.prompt_tokens,
-        completion_tokens=thought.completion_tokens,
-        prompt_token_ids=None if tokens is None else tokens.prompt_ids,
-        completion_token_ids=None if tokens is None else tokens.token_ids,
-        logprobs=thought.logprobs,
+        prompt_tokens=len(tokens.prompt_ids),
+        completion_tokens=len(tokens.token_ids),
+        prompt_token_ids=tokens.prompt_ids,
+        completion_token_ids=tokens.token_ids,
+        logprobs=tokens.logprobs,
     )

@@ -1,7 +1,7 @@
 """Rows into a folder: one file of rows, a manifest, and a card for people."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Generic, get_args
@@ -11,16 +11,17 @@ from cogitate.graphs import Source
 from cogitate.tasks.held_back import same_text
 from cogitate.training.credit.record import Origin
 from cogitate.training.exports.card import card
-from cogitate.training.exports.folder import whole_folder
+from cogitate.training.exports.folder import whole_file, whole_folder
 from cogitate.training.exports.kinds import Kind, kind_of
 from cogitate.training.exports.manifest import MANIFEST, Form, Manifest, digest_of_file
 from cogitate.training.exports.records import columns_of, json_line, schema_of
+from cogitate.training.exports.trajectory import Trajectory
 from cogitate.training.exports.trl import trl_columns, trl_schema
 from cogitate.training.filters.held_out import HeldOut
 from cogitate.training.rows import KTORow, PreferenceRow, RankedRow, Row, SFTRow
 from cogitate.training.stream import R, Rows, verification_of
 
-__all__ = ["export"]
+__all__ = ["export", "export_trajectories"]
 
 _AT_ONCE = 1_000
 """Rows in memory, where rows are written as columns."""
@@ -138,3 +139,28 @@ def _sources_of(row: Row) -> list[Source]:
             return [reply.source]
         case _:
             return []
+
+
+def export_trajectories(trajectories: Iterable[Trajectory], file: str | Path) -> int:
+    """Write trajectories as JSON lines, each a document of the format; all or none of them.
+
+    Args:
+        trajectories: See `Harvest.trajectories`.
+        file: Where; what is there is replaced.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    file = Path(file)
+    written = 0
+    try:
+        with whole_file(file) as out:
+            for trajectory in trajectories:
+                out.write(trajectory.model_dump_json(exclude_none=True) + "\n")
+                written += 1
+    except OSError as error:
+        raise ConfigError(f"{file}: it cannot be written ({error}): choose another") from None
+    return written

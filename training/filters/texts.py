@@ -53,9 +53,9 @@ def said_in(row: Row) -> tuple[Said, ...]:
 
 
 def asked_text(row: Row) -> str:
-    """Return the role, the prompt without worked examples and the prefix, white space folded."""
-    turns = (turn.content for turn in without_examples(row.messages))
-    return "\x1f".join((row.role, *map(same_text, turns), same_text(row.prefix)))
+    """Return who is asked what: without worked examples, and white space folded."""
+    turns = [turn.content for turn in without_examples(row.messages)]
+    return "\x1f".join((row.role, *map(same_text, (row.question, *turns, row.prefix))))
 
 
 def words_of(text: str) -> list[str]:

@@ -7,6 +7,7 @@ import typer
 from cogitate.cli.calibrate import calibrate
 from cogitate.cli.doctor import doctor
 from cogitate.cli.eval import evaluate
+from cogitate.cli.harvest import harvest
 from cogitate.cli.methods import methods
 from cogitate.cli.models import models
 from cogitate.cli.show import show
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command("solve")(solve)
 app.command("eval")(evaluate)
 app.command("calibrate")(calibrate)
+app.command("harvest")(harvest)
 app.command("models")(models)
 app.command("methods")(methods)
 app.command("show")(show)
