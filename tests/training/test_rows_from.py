@@ -1,6 +1,7 @@
 """Rows by hand: MALT's tree, Math-Shepherd's labels, merges, lying critics, restarts and chains."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,6 @@ from hypothesis import strategies as st
 from trees import (
     CRITIQUE,
     MALT,
-    SOLUTION,
     STEP,
     add,
     begun,
@@ -19,14 +19,16 @@ from trees import (
 )
 
 from cogitate.errors import ConfigError
-from cogitate.graphs import Relation, ThoughtGraph, parse_coat
+from cogitate.graphs import Episode, Relation, Result, ThoughtGraph, parse_coat
+from cogitate.inference import Usage
 from cogitate.tasks import Problem
 from cogitate.training import (
+    CreditLog,
     CriticAgreement,
     GroupRelative,
     MonteCarloSteps,
-    PreferenceRow,
     ValueBackup,
+    Verification,
     harvest,
 )
 
@@ -270,10 +272,14 @@ def test_only_one_episode_is_held_at_a_time() -> None:
         def __init__(self) -> None:
             self.read = 0
 
-        def episodes(self):  # type: ignore[no-untyped-def]
+        def episodes(self) -> Iterator[Episode]:
             for i in range(50):
                 self.read += 1
-                yield malt(MALT, f"p{i}")
+                graph = malt(MALT, f"p{i}")
+                result = Result(
+                    problem=graph.problem, thought=None, graph=graph, usage=Usage(calls=39)
+                )
+                yield Episode(graph.problem, result, None)
 
     store = Store()
     rows = iter(harvest(store).sft())
@@ -282,17 +288,18 @@ def test_only_one_episode_is_held_at_a_time() -> None:
     assert store.read == 2  # 16 rows an episode
 
 
-def test_a_solution_of_one_answer_is_worth_its_grade() -> None:
+def test_credits_are_kept_as_well_and_none_is_replaced() -> None:
+    graph, log = malt(MALT), CreditLog()
+    for threshold in (0.5, 0.5, 0.6):
+        list(harvest([graph], credit=ValueBackup(threshold), keep=log).sft())
+    assert [dict(one.origin.parameters)["threshold"] for one in log.of("g.0")] == [0.5, 0.6]
+
+
+def test_grades_of_a_store_are_taken_where_that_is_asked_for() -> None:
     graph = begun()
-    for i in range(2):
-        solution(graph, f"g.{i}", 41 + i, [graph.root])
-    assert {r.reply.thought: r.reply.value for r in harvest([graph]).unpaired()} == {
-        "g.0": 0,
-        "g.1": 1,
-    }
-    assert {t.kind for t in graph.thoughts()} >= {SOLUTION}
-
-
-def test_rows_are_checked_as_they_are_made() -> None:
-    row = next(iter(harvest([malt(MALT)]).preferences()))
-    assert PreferenceRow.model_validate_json(row.model_dump_json()) == row
+    draft = solution(graph, "g.0", 41, [graph.root])
+    graph.score(draft, "grader", 1.0)
+    recorded = harvest([graph], regrade=False).sft()
+    assert [row.grade for row in recorded] == [1.0]
+    assert recorded.verification is Verification.RECORDED
+    assert list(harvest([graph]).sft()) == []
