@@ -138,6 +138,7 @@ def test_rows_that_begin_in_the_middle_are_no_conversation_and_are_ids_with_a_ma
         assert row.prompt_ids is not None and row.completion_ids is not None
         assert columns["input_ids"] == [*row.prompt_ids, *row.completion_ids]
         assert sum(columns["completion_mask"]) == len(row.completion_ids)
+        assert [i for i in columns["labels"] if i != -100] == [*row.completion_ids]
     with pytest.raises(ConfigError, match="SFT"):
         as_dataset(episodes().preferences(), form="ids")
 

@@ -1,6 +1,6 @@
 """Rows as TRL's trainers expect them: conversations, and ids with a mask where they are known.
 
-    sft           prompt, completion                and input_ids, completion_mask (form `ids`)
+    sft           prompt, completion; in the form `ids` input_ids, labels, completion_mask
     preferences   prompt, chosen, rejected, margin  DPO, ORPO, reward models
     unpaired      prompt, completion, label         KTO
     ranked        prompt, completions, ranks        Plackett-Luce; TRL has no such type
@@ -9,7 +9,8 @@
 
 Beside them each row has `problem`, the ids of its thoughts, `verification` and what it is worth. A
 conversation cannot go on with a reply that was begun: rows with a prefix are left out here (not of
-steps and prompts), and counted; as ids they are trained.
+steps and prompts), and counted; as ids they are trained. The labels are there because `SFTTrainer`
+heeds the mask only where it is told to, and trains the prompt otherwise.
 """
 
 from collections import Counter
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 __all__ = ["TrainerForm", "as_dataset", "trl_columns", "trl_schema"]
 
 TrainerForm = Literal["text", "ids"]
-"""`ids`: SFT rows as `input_ids` and `completion_mask`, the tokens exactly as they were sampled."""
+"""`ids`: SFT rows as `input_ids` and `labels`, the tokens exactly as they were sampled."""
+
+_NO_LOSS = -100
+"""The label of a token without loss, as PyTorch's cross-entropy has it."""
 
 Turn = dict[str, str]
 
@@ -82,6 +86,7 @@ def _with_mask(row: Row, verification: str, counts: Counter[str]) -> dict[str, o
         return None
     return {
         "input_ids": [*row.prompt_ids, *row.completion_ids],
+        "labels": [_NO_LOSS] * len(row.prompt_ids) + [*row.completion_ids],
         "completion_mask": [0] * len(row.prompt_ids) + [1] * len(row.completion_ids),
         "problem": row.problem,
         "thought": row.thought,
