@@ -33,8 +33,9 @@ class Graded(NamedTuple):
     """By the id of a solution of the whole problem: `failed`, `undecided` or `disputed`."""
 
     def solutions(self) -> list[Thought]:
-        """All solutions of the whole problem, graded or not."""
-        return _solutions(self.graph)
+        """All solutions of the whole problem, graded or not, in an order that the graph decides."""
+        found = set(_solutions(self.graph))
+        return [thought for thought in self.graph.in_order() if thought in found]
 
 
 class Judge:
@@ -127,11 +128,7 @@ def _key(graph: ThoughtGraph, answer: str) -> tuple[str, str]:
 
 
 def _solutions(graph: ThoughtGraph) -> list[Thought]:
-    return [
-        thought
-        for thought in graph.in_order()
-        if thought.kind is ThoughtKind.SOLUTION and graph.whole(thought)
-    ]
+    return [thought for thought in graph.thoughts(ThoughtKind.SOLUTION) if graph.whole(thought)]
 
 
 async def _grades(problem: Problem, answers: list[str]) -> list[float | None]:
