@@ -91,16 +91,9 @@ def test_every_row_joins_back_to_its_thoughts_by_id(kind: Kind, tmp_path: Path) 
 
     found = load_dataset(str(tmp_path / "rows"), split="train", cache_dir=str(tmp_path / "cache"))
     assert len(found) > 0
-    for row in found:
+    for row in found.to_list():
         graph = graphs[row["problem"]]
-        assert all(
-            said == text_of(graph.thought(thought), kind) for thought, said in said_by(row, kind)
-        )
-
-
-def text_of(thought: object, kind: Kind) -> str:
-    assert hasattr(thought, "text")
-    return str(thought.text)
+        assert all(said == graph.thought(thought).text for thought, said in said_by(row, kind))
 
 
 def said_by(row: dict[str, object], kind: Kind) -> Iterator[tuple[str, str]]:
@@ -134,7 +127,7 @@ def test_rows_that_begin_in_the_middle_are_no_conversation_and_are_ids_with_a_ma
     assert manifest.counts["prefixed"] == len(list(rows)) - manifest.rows > 0
     ids = as_dataset(rows, form="ids")
     assert len(ids) == len(list(rows))
-    for row, columns in zip(rows, ids, strict=True):
+    for row, columns in zip(rows, ids.to_list(), strict=True):
         assert row.prompt_ids is not None and row.completion_ids is not None
         assert columns["input_ids"] == [*row.prompt_ids, *row.completion_ids]
         assert sum(columns["completion_mask"]) == len(row.completion_ids)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from trees import MALT, begun, ended, malt, step
@@ -20,6 +20,7 @@ pytestmark = [
 ]
 
 Settings = dict[str, object]
+C = TypeVar("C")
 
 
 @pytest.fixture
@@ -54,25 +55,31 @@ def exported(tmp_path: Path, kind: str) -> "Dataset":
     return load_dataset(str(tmp_path / kind), split="train", cache_dir=str(tmp_path / "cache"))
 
 
+def configured(config: Callable[..., C], settings: Settings) -> C:
+    return config(**settings)
+
+
 def loss_of(trainer: object) -> float:
     train: Callable[[], object] = getattr(trainer, "train")  # noqa: B009  # untyped here
     return float(getattr(train(), "training_loss"))  # noqa: B009
 
 
 def test_sft_takes_conversations(tiny_llama: Path, tmp_path: Path, settings: Settings) -> None:
-    from trl import SFTConfig, SFTTrainer
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
 
     data = exported(tmp_path, "sft")
-    trainer = SFTTrainer(str(tiny_llama), args=SFTConfig(**settings), train_dataset=data)
+    trainer = SFTTrainer(str(tiny_llama), args=configured(SFTConfig, settings), train_dataset=data)
     assert loss_of(trainer) > 0
 
 
 def test_sft_takes_ids_with_a_mask(tiny_llama: Path, settings: Settings) -> None:
-    from trl import SFTConfig, SFTTrainer
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
 
     rows = harvest([malt(MALT)]).sft()
     data = as_dataset(rows, form="ids")
-    trainer = SFTTrainer(str(tiny_llama), args=SFTConfig(**settings), train_dataset=data)
+    trainer = SFTTrainer(str(tiny_llama), args=configured(SFTConfig, settings), train_dataset=data)
     batch = next(iter(trainer.get_train_dataloader()))
     trained = {tuple(labels[labels != -100].tolist()) for labels in batch["labels"]}
     assert trained <= {row.completion_ids for row in rows}
@@ -80,10 +87,11 @@ def test_sft_takes_ids_with_a_mask(tiny_llama: Path, settings: Settings) -> None
 
 
 def test_dpo_takes_pairs(tiny_llama: Path, tmp_path: Path, settings: Settings) -> None:
-    from trl import DPOConfig, DPOTrainer
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.dpo_trainer import DPOTrainer
 
     data = exported(tmp_path, "preferences")
-    trainer = DPOTrainer(str(tiny_llama), args=DPOConfig(**settings), train_dataset=data)
+    trainer = DPOTrainer(str(tiny_llama), args=configured(DPOConfig, settings), train_dataset=data)
     assert loss_of(trainer) > 0
 
 
@@ -93,7 +101,7 @@ def test_orpo_takes_pairs(tiny_llama: Path, tmp_path: Path, settings: Settings) 
 
     trainer = ORPOTrainer(
         AutoModelForCausalLM.from_pretrained(tiny_llama),
-        args=ORPOConfig(**settings),
+        args=configured(ORPOConfig, settings),
         train_dataset=exported(tmp_path, "preferences"),
         processing_class=AutoTokenizer.from_pretrained(tiny_llama),
     )
@@ -103,19 +111,23 @@ def test_orpo_takes_pairs(tiny_llama: Path, tmp_path: Path, settings: Settings) 
 def test_reward_models_take_pairs_with_their_margin(
     tiny_llama: Path, tmp_path: Path, settings: Settings
 ) -> None:
-    from trl import RewardConfig, RewardTrainer
+    from trl.trainer.reward_config import RewardConfig
+    from trl.trainer.reward_trainer import RewardTrainer
 
     data = exported(tmp_path, "preferences")
-    trainer = RewardTrainer(str(tiny_llama), args=RewardConfig(**settings), train_dataset=data)
+    trainer = RewardTrainer(
+        str(tiny_llama), args=configured(RewardConfig, settings), train_dataset=data
+    )
     assert "margin" in next(iter(trainer.get_train_dataloader()))
     assert loss_of(trainer) > 0
 
 
 def test_kto_takes_single_replies(tiny_llama: Path, tmp_path: Path, settings: Settings) -> None:
-    from trl import KTOConfig, KTOTrainer
+    from trl.trainer.kto_config import KTOConfig
+    from trl.trainer.kto_trainer import KTOTrainer
 
     data = exported(tmp_path, "unpaired")
-    trainer = KTOTrainer(str(tiny_llama), args=KTOConfig(**settings), train_dataset=data)
+    trainer = KTOTrainer(str(tiny_llama), args=configured(KTOConfig, settings), train_dataset=data)
     assert loss_of(trainer) > 0
 
 
@@ -124,18 +136,19 @@ def test_grpo_takes_prompts_and_gives_the_rest_to_rewards(
 ) -> None:
     # A folder of tests is called vllm, and TRL takes it for the library.
     monkeypatch.setattr(sys, "path", [p for p in sys.path if not p.endswith("tests/inference")])
-    from trl import GRPOConfig, GRPOTrainer
+    from trl.trainer.grpo_config import GRPOConfig
+    from trl.trainer.grpo_trainer import GRPOTrainer
 
     seen: list[object] = []
 
-    def reward(completions: list[object], reference: list[str], **_: object) -> list[float]:
+    def reward(completions: list[object], reference: list[str], **_: object) -> list[float | None]:
         seen.extend(reference)
         return [float(i % 2) for i in range(len(completions))]
 
     trainer = GRPOTrainer(
         str(tiny_llama),
         reward_funcs=reward,
-        args=GRPOConfig(**settings, num_generations=2, max_completion_length=4),
+        args=configured(GRPOConfig, settings | {"num_generations": 2, "max_completion_length": 4}),
         train_dataset=exported(tmp_path, "prompts"),
     )
     trainer.train()
@@ -168,7 +181,7 @@ def test_a_token_classifier_learns_step_labels(tiny_llama: Path, settings: Setti
         labels += [-100] * (len(own) - 1) + [int(label)]
     trainer = Trainer(
         AutoModelForTokenClassification.from_pretrained(tiny_llama, num_labels=2),
-        args=TrainingArguments(**settings),
+        args=configured(TrainingArguments, settings),
         train_dataset=Dataset.from_list([{"input_ids": ids, "labels": labels}] * 2),
         data_collator=DataCollatorForTokenClassification(tokenizer),
     )
