@@ -3,7 +3,8 @@
 Every solution of every graph is graded by its problem's own grader, whatever a critic or a verifier
 thought of it; a credit method says from these grades what each other thought is worth; rows are
 made of that, for every role. That an answer is right does not make every step right: a row is as
-good as the grader and the method. Nothing is held in memory but one episode.
+good as the grader and the method. Nothing is held in memory but one episode. One that cannot be
+what a run makes is `malformed`: its rows end there, and the others go on.
 """
 
 from collections import Counter
@@ -11,7 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
-from cogitate.errors import ConfigError
+from pydantic import ValidationError
+
+from cogitate.errors import ConfigError, DataError
 from cogitate.graphs import Episode, Thought, ThoughtGraph
 from cogitate.tasks import has_answer_line
 from cogitate.training.credit import Credit, CreditMethod, ValueBackup
@@ -196,7 +199,10 @@ class Harvest:
     ) -> Rows[R]:
         def draw(counts: Counter[str]) -> Iterator[R]:
             for episode, found in self._graded(counts, graded=graded):
-                yield from make(self._credits(episode, found, credited), counts)
+                try:
+                    yield from make(self._credits(episode, found, credited), counts)
+                except (DataError, ValidationError):  # token ids that no vocabulary has, ...
+                    counts["malformed"] += 1
 
         verified = Verification.GRADER if self._judge.regrade else Verification.RECORDED
         return Rows(kind, draw, verification=verified)

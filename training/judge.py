@@ -2,7 +2,9 @@
 
 Every solution of the whole problem is graded by its problem's own grader, whatever a model thought
 of it. A grade that stands on a thought already is a claim: where it differs, or cannot be checked,
-that solution has no outcome at all, and `disputed` or `undecided` is counted.
+that solution has no outcome at all, and `disputed` or `undecided` is counted. The answer of a
+thought is a claim as well, for it is the text that is trained: it is `disputed` where the text does
+not say it, or marks one that is graded otherwise.
 """
 
 from collections import Counter
@@ -12,7 +14,7 @@ from typing import Literal, NamedTuple
 from cogitate.errors import ConfigError, GraderError
 from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind, gather
 from cogitate.graphs.solve import wait_for
-from cogitate.tasks import Problem, grader_for
+from cogitate.tasks import Problem, extract_answer, grader_for
 from cogitate.training.held_back import held_back
 
 __all__ = ["Graded", "Judge", "Unfit", "check_fit"]
@@ -60,19 +62,17 @@ class Judge:
         found: dict[str, float] = {}
         solutions = _solutions(graph)
         open_ = [t for t in solutions if t.text and (self.regrade or "grader" not in t.scores)]
-        self._grade(graph, {t.answer for t in open_ if t.answer is not None})
+        self._grade(graph, {a for t in open_ for a in _answers(graph, t) if a is not None})
         for thought in solutions:
             claimed = thought.scores.get("grader")
             if not thought.text:
                 faults[thought.id] = "failed"
             elif not self.regrade and claimed is not None:
                 found[thought.id] = claimed
-            elif (score := self._score(graph, thought)) is None:
-                faults[thought.id] = "undecided"
-            elif claimed is not None and claimed != score:
-                faults[thought.id] = "disputed"
+            elif isinstance(outcome := self._outcome(graph, thought), str):
+                faults[thought.id] = outcome
             else:
-                found[thought.id] = score
+                found[thought.id] = outcome
         for fault in faults.values():
             counts[fault] += 1
         claims = [name for name in faults if "grader" in graph.thought(name).scores]
@@ -84,10 +84,16 @@ class Judge:
             graph.score(graph.thought(name), "grader", score)
         return Graded(graph, faults)
 
-    def _score(self, graph: ThoughtGraph, thought: Thought) -> float | None:
-        if thought.answer is None:
-            return 0.0
-        return self._known[_key(graph, thought.answer)]
+    def _outcome(self, graph: ThoughtGraph, thought: Thought) -> float | str:
+        """Return the grade of a thought, or why it has none."""
+        answers = _answers(graph, thought)
+        scores = {0.0 if answer is None else self._known[_key(graph, answer)] for answer in answers}
+        if None in scores:
+            return "undecided"
+        score, *others = scores
+        claimed = thought.scores.get("grader", score)
+        said = len(answers) == 1 or _says(thought)
+        return "disputed" if others or score is None or claimed != score or not said else score
 
     def _grade(self, graph: ThoughtGraph, answers: Iterable[str]) -> None:
         """Grade each answer that is not known yet, all at the same time."""
@@ -121,6 +127,23 @@ def check_fit(problem: Problem, policy: Unfit, counts: Counter[str], *, graded: 
         raise ConfigError(f"problem {problem.id!r} has no reference answer to verify replies with")
     counts["no reference" if reason is None else "held back"] += 1
     return False
+
+
+def _answers(graph: ThoughtGraph, thought: Thought) -> set[str | None]:
+    """The answer of a thought, and what its text marks in the usual way: one, if all is well."""
+    marked = extract_answer(thought.text, kind=graph.problem.kind)
+    if marked is None and thought.answer is not None and _says(thought):
+        return {thought.answer}  # a parser of its own found it there
+    return {thought.answer, marked}
+
+
+def _says(thought: Thought) -> bool:
+    """Whether the answer of a thought stands in its text."""
+    return thought.answer is not None and _bare(thought.answer) in _bare(thought.text)
+
+
+def _bare(text: str) -> str:
+    return "".join(text.split())
 
 
 def _key(graph: ThoughtGraph, answer: str) -> tuple[str, str]:

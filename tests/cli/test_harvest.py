@@ -110,9 +110,24 @@ def test_what_must_be_changed_is_said(
     assert message in err
 
 
-def test_a_file_that_is_no_graph_is_named(cogitate: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: '{"format": "cogitate-graph"}',
+        lambda text: text.replace('"answer": "42"', '"answer": "41", "answer": "42"', 1),
+        lambda text: text.replace("[-0.5,", "[NaN,", 1),
+        lambda text: text.replace("[-0.5,", "[1e999,", 1),
+        lambda text: text.replace('"token_ids": [', f'"token_ids": [{10**40},', 1),
+        lambda text: "[" * 100_000,
+    ],
+)
+def test_a_file_that_is_no_sound_graph_is_named(
+    change: Callable[[str], str], cogitate: Command, tmp_path: Path
+) -> None:
     file = tmp_path / "broken.json"
-    file.write_text('{"format": "cogitate-graph"}')
+    whole = malt(MALT).to_json()
+    file.write_text(change(whole))
+    assert file.read_text() != whole
     code, _, err, _ = cogitate("harvest", str(file), "--out", str(tmp_path / "rows"))
     assert code == 2
     assert "broken.json" in err

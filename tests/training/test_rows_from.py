@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -111,6 +112,33 @@ def test_a_forged_grade_moves_no_credit() -> None:
     assert [row.thought for row in rows] == ["g.1"]
     assert rows.counts["disputed"] == 1
     assert drafts[0].scores == {"grader": 1.0}  # what was given is left as it was
+
+
+def test_an_answer_that_the_text_does_not_give_is_no_outcome() -> None:
+    graph = begun()
+    for i, (text, answer) in enumerate(
+        [
+            ("Answer: 41", "42"),
+            ("So it is.", "42"),
+            ("Answer: 42", None),
+            ("Answer: 42.0", "42"),
+            ("It must be 42", "42"),
+        ]
+    ):
+        told = solution(graph, f"g.{i}", 0, [graph.root])
+        told.text, told.answer = text, answer
+    rows = harvest([graph]).unpaired()
+    assert {row.reply.thought: row.wanted for row in rows} == {"g.3": True, "g.4": True}
+    assert rows.counts["disputed"] == 3
+
+
+def test_a_graph_that_no_run_makes_costs_its_own_rows_alone() -> None:
+    broken, whole = malt(MALT, "a"), malt(MALT, "b")
+    tokens = broken.thought("c0.0").tokens
+    broken.thought("c0.0").tokens = replace(tokens, token_ids=(2**40,)) if tokens else None
+    rows = harvest([broken, whole]).sft()
+    assert len([row for row in rows if row.problem == "b"]) == 16
+    assert rows.counts["malformed"] == 1
 
 
 def test_a_merged_thought_counts_for_each_parent_and_is_compared_with_its_like_alone() -> None:

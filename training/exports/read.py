@@ -7,13 +7,12 @@ here.
 """
 
 import json
-import math
 import stat
 from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal, NoReturn, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -21,6 +20,7 @@ from cogitate.errors import ConfigError, DataError
 from cogitate.training.exports.kinds import Kind, row_class
 from cogitate.training.exports.manifest import MANIFEST, Manifest, digest_of_file
 from cogitate.training.exports.records import record_of, schema_of
+from cogitate.training.exports.strict_json import parsed
 from cogitate.training.rows import Row
 from cogitate.training.stream import Rows, Verification
 
@@ -109,7 +109,7 @@ def read_manifest(folder: Path) -> Manifest:
     _regular(file)
     with file.open("rb") as opened:
         text = opened.read(_LONGEST)
-    return _checked(lambda: Manifest.model_validate_json(_dumped(_parsed(text)), strict=True), file)
+    return _checked(lambda: Manifest.model_validate_json(_dumped(parsed(text)), strict=True), file)
 
 
 def _member(folder: Path, name: str) -> Path:
@@ -152,7 +152,7 @@ def _lines(file: Path, _: Kind) -> Iterator[tuple[str, dict[str, object]]]:
             where = f"{file}, line {number}"
             if len(line) > _LONGEST:
                 raise DataError(f"{where}: it has more than {_LONGEST} bytes")
-            yield where, _checked(partial(_parsed, line), where)
+            yield where, _checked(partial(parsed, line), where)
 
 
 def _columns(file: Path, kind: Kind) -> Iterator[tuple[str, dict[str, object]]]:
@@ -178,19 +178,6 @@ def _row(fields: dict[str, object], kind: Kind, where: str) -> Row:
     return _checked(lambda: made.model_validate_json(_dumped(fields), strict=True), where)
 
 
-def _parsed(text: bytes) -> dict[str, object]:
-    found = json.loads(
-        text.decode("utf-8"),
-        object_pairs_hook=_once,
-        parse_constant=_no_number,
-        parse_int=_integer,
-        parse_float=_float,
-    )
-    if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
-    return found
-
-
 def _dumped(fields: dict[str, object]) -> str:
     return json.dumps(fields, ensure_ascii=False, allow_nan=False)
 
@@ -207,29 +194,6 @@ def _checked(read: Callable[[], T], where: object) -> T:
         raise DataError(f"{where}: {str(error)[:200]}") from None
     except RecursionError:
         raise DataError(f"{where}: it is nested too deeply") from None
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > 18:
-        raise ValueError(f"the integer {digits[:20]}... is too large")
-    return int(digits)
-
-
-def _float(digits: str) -> float:
-    if not math.isfinite(value := float(digits)):
-        raise ValueError(f"the number {digits[:20]} is too large")
-    return value
 
 
 def _kind(name: str) -> Kind:

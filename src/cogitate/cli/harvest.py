@@ -18,7 +18,13 @@ from cogitate.tasks import load
 from cogitate.training import Harvest, PromptForm, Row, RowFilter, Rows
 from cogitate.training import harvest as harvested
 from cogitate.training.credit import credit_named
-from cogitate.training.exports import Form, Manifest, export, export_trajectories
+from cogitate.training.exports import (
+    Form,
+    Manifest,
+    checked_json,
+    export,
+    export_trajectories,
+)
 from cogitate.training.filters import (
     Balance,
     HeldOut,
@@ -234,7 +240,7 @@ class Saved:
 
 def _read(file: Path) -> ThoughtGraph:
     try:
-        return ThoughtGraph.from_json(file.read_text(encoding="utf-8"))
+        return ThoughtGraph.from_json(checked_json(file.read_bytes()))
     except (OSError, UnicodeDecodeError, DataError) as error:
         raise DataError(
             f"{file}: {error}. Give a file that `cogitate solve --save` wrote"
