@@ -114,15 +114,16 @@ class ValueBackup:
 def _back_up(graph: ThoughtGraph, grades: Mapping[str, float] | None) -> dict[str, _Value]:
     graded = outcomes(graph, grades)
     reduced = nx.transitive_reduction(graph)
+    order = graph.in_order()
     backed: dict[str, _Value] = {}
-    for thought in reversed(graph.in_order()):
+    for thought in reversed(order):
         below = [backed[child] for child in sorted(reduced[thought.id]) if child in backed]
         if below:
             backed[thought.id] = _mean(below)
         elif thought.id in graded:
             right = Fraction(is_right(graded[thought.id]))
             backed[thought.id] = _Value(right, {thought.id: 1.0}, 0.0)
-    return {thought.id: backed[thought.id] for thought in graph.in_order() if thought.id in backed}
+    return {thought.id: backed[thought.id] for thought in order if thought.id in backed}
 
 
 def _mean(below: list[_Value]) -> _Value:
