@@ -1,10 +1,11 @@
 """Real CPython in a sandbox of the kernel's: bubblewrap, as nobody, with limits and seccomp.
 
-A program sees the interpreter's own files, read-only, an empty `/tmp` of 16 MiB, four devices, and
-nothing else: no host file, `/proc`, `/sys`, network, process, terminal, environment or user. It
-has no capability and cannot gain one, runs as one process with threads, and every descriptor but
-its input and output is closed. The process is ended with all it holds at its limit, when its
-result is read, and when this process dies. How each is shown is in `tests/tasks/code`.
+A program sees an interpreter, its library and the system's, read-only, an empty `/tmp` of 16 MiB,
+four devices, and nothing else: no host file, `/proc`, `/sys`, network, process, terminal,
+environment or user. It has no capability and cannot gain one, runs as one process with threads,
+and every descriptor but its input and output is closed. The process is ended with all it holds at
+its limit, when its result is read, and when this process dies. How each is shown is in
+`tests/tasks/code`.
 
 Run by root, the program is given a user of its own that owns nothing; run by anybody else, it is
 in a user namespace of its own. What does not start is refused, with the reason.
@@ -14,11 +15,9 @@ import asyncio
 import contextlib
 import json
 import os
-import random
+import secrets
 import shutil
 import sys
-import sysconfig
-import weakref
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,12 +27,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cogitate.errors import ConfigError, GraderError
 from cogitate.tasks.code.cases import Case
 from cogitate.tasks.code.encoder import ENCODER
-from cogitate.tasks.code.execution import MAX_OUTPUT, Outcome
+from cogitate.tasks.code.execution import MAX_OUTPUT, Outcome, Places
 from cogitate.tasks.code.seccomp import seccomp_filter
+from cogitate.tasks.code.visible import visible
 
 __all__ = ["Bubblewrap"]
 
-_RUNNER = Path(__file__).with_name("runner.py")
+_RUNNER = Path(__file__).with_name("runner.py").read_text(encoding="utf-8")
 _READY = b"ready\n"
 _START_LIMIT = 20.0
 _MAX_PROGRAM = 1 << 20
@@ -41,7 +41,6 @@ _SCRATCH = 16 << 20
 _NOBODY = 65534
 _UNASSIGNED = range(61184, 65520)  # users that systemd gives out for a moment, and to nobody else
 _DEVICES = ("null", "zero", "random", "urandom")
-_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo")
 _INSTALL = (
     "install it (Debian, Ubuntu: apt-get install bubblewrap), or use kind='snippet', whose "
     "interpreter for a part of Python needs nothing installed"
@@ -68,18 +67,14 @@ class Bubblewrap:
     def __init__(self, *, memory: int = 512 << 20) -> None:
         self.memory = memory
         self._worked = False
-        self._places: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._places = Places()
 
     async def run(self, program: str, case: Case, *, limit: float) -> Outcome:
         """Run a program on one test (see `cogitate.tasks.code.execution.Sandbox`)."""
         self.check()
         if len(program) > _MAX_PROGRAM:
             return Outcome(failure="the program is too long")
-        loop = asyncio.get_running_loop()
-        places = self._places.setdefault(loop, asyncio.Semaphore(os.cpu_count() or 1))
-        async with places:
+        async with self._places.here():
             return await self._run(program, case, limit)
 
     def check(self) -> None:
@@ -122,23 +117,23 @@ class Bubblewrap:
             *("--unshare-cgroup-try", "--hostname", "sandbox"),
             *("--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", *user),
             *(word for item in environment.items() for word in ("--setenv", *item)),
-            *_visible(python),
-            *("--ro-bind", str(_RUNNER), "/runner.py"),
-            *(word for name in _DEVICES for word in ("--dev-bind", f"/dev/{name}", f"/dev/{name}")),
             *("--perms", "1777", "--size", str(_SCRATCH), "--tmpfs", "/tmp"),
+            *visible(python),
+            *("--perms", "0755", "--dir", "/dev"),
+            *(word for name in _DEVICES for word in ("--dev-bind", f"/dev/{name}", f"/dev/{name}")),
             *("--remount-ro", "/", "--chdir", "/tmp", "--seccomp", str(seccomp), "--"),
-            *(python, "-s", "-P", "-B", "-X", "utf8", "/runner.py", str(runner)),
+            *(python, "-I", "-B", "-X", "utf8", "-c", _RUNNER, str(runner)),
         ]
 
     async def _run(self, program: str, case: Case, limit: float) -> Outcome:
-        nonce = random.SystemRandom().randbytes(16).hex()
+        nonce = secrets.token_hex(16)
         request = {
             "program": program,
             "call": case.call,
             "setup": case.setup,
             "nonce": nonce,
             "encoder": ENCODER,
-            "uid": random.choice(_UNASSIGNED) if os.geteuid() == 0 else None,
+            "uid": secrets.choice(_UNASSIGNED) if os.geteuid() == 0 else None,
             "limits": self._limits(limit),
         }
         with _memory_file(json.dumps(request).encode()) as sent, _memory_file(_filter()) as rules:
@@ -279,29 +274,3 @@ def _memory_file(data: bytes) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _visible(python: str) -> list[str]:
-    """Return the arguments that show the interpreter, its library and the system's libraries."""
-    words: list[str] = []
-    shown: list[str] = []
-    for place in [*_LIBRARIES, "/etc/ld.so.cache", *_own(python)]:
-        if any(Path(place).is_relative_to(folder) for folder in shown) or not Path(place).exists():
-            continue
-        if Path(place).is_symlink() and place in _LIBRARIES:
-            words += ["--symlink", os.readlink(place), place]
-            continue
-        shown.append(place)
-        words += ["--ro-bind", place, place]
-    return words
-
-
-def _own(python: str) -> list[str]:
-    library = sysconfig.get_config_var("LIBDIR")
-    paths = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib", vars=_BASE)]
-    if isinstance(library, str) and library.startswith(sys.base_prefix + "/"):
-        paths.append(library)  # libpython, of a Python that was built to share it
-    return [python, *sorted({os.path.realpath(path) for path in paths}, key=len)]
-
-
-_BASE = {"platbase": sys.base_exec_prefix, "base": sys.base_prefix}
