@@ -1,10 +1,11 @@
 """Real CPython in a sandbox of the kernel's: bubblewrap, as nobody, with limits and seccomp.
 
-A program sees an interpreter, its library and the system's, read-only, an empty `/tmp` of 16 MiB,
-four devices, and nothing else: no host file, `/proc`, `/sys`, network, process, terminal,
-environment or user. It has no capability and cannot gain one, runs as one process with threads,
-and every descriptor but its input and output is closed. The process is ended with all it holds at
-its limit, when its result is read, and when this process dies. How each is shown is in
+A program sees an interpreter, its library and the system's, four devices, and nothing else: no host
+file, `/proc`, `/sys`, network, process, terminal, environment or user. It writes nothing but its
+output: empty files in a scratch folder would take a gigabyte of the kernel's memory in seconds,
+and no limit counts them. It has no capability and cannot gain one, runs as one process with
+threads, and every descriptor but its input and output is closed. The process is ended with all it
+holds at its limit, when its result is read, and when this process dies. How each is shown is in
 `tests/tasks/code`.
 
 Run by root, the program is given a user of its own that owns nothing; run by anybody else, it is
@@ -25,7 +26,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cogitate.errors import ConfigError, GraderError
-from cogitate.tasks.code.cases import Case
+from cogitate.tasks.code.case import Case
 from cogitate.tasks.code.encoder import ENCODER
 from cogitate.tasks.code.execution import MAX_OUTPUT, Outcome, Places
 from cogitate.tasks.code.seccomp import seccomp_filter
@@ -37,7 +38,6 @@ _RUNNER = Path(__file__).with_name("runner.py").read_text(encoding="utf-8")
 _READY = b"ready\n"
 _START_LIMIT = 20.0
 _MAX_PROGRAM = 1 << 20
-_SCRATCH = 16 << 20
 _NOBODY = 65534
 _UNASSIGNED = range(61184, 65520)  # users that systemd gives out for a moment, and to nobody else
 _DEVICES = ("null", "zero", "random", "urandom")
@@ -117,9 +117,8 @@ class Bubblewrap:
             *("--unshare-cgroup-try", "--hostname", "sandbox"),
             *("--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", *user),
             *(word for item in environment.items() for word in ("--setenv", *item)),
-            *("--perms", "1777", "--size", str(_SCRATCH), "--tmpfs", "/tmp"),
+            *("--perms", "0755", "--dir", "/tmp", "--perms", "0755", "--dir", "/dev"),
             *visible(python),
-            *("--perms", "0755", "--dir", "/dev"),
             *(word for name in _DEVICES for word in ("--dev-bind", f"/dev/{name}", f"/dev/{name}")),
             *("--remount-ro", "/", "--chdir", "/tmp", "--seccomp", str(seccomp), "--"),
             *(python, "-I", "-B", "-X", "utf8", "-c", _RUNNER, str(runner)),
@@ -195,7 +194,7 @@ class Bubblewrap:
         return {
             "RLIMIT_AS": self.memory,
             "RLIMIT_CPU": int(limit) + 2,
-            "RLIMIT_FSIZE": _SCRATCH,
+            "RLIMIT_FSIZE": 0,
             "RLIMIT_NPROC": 64,
             "RLIMIT_NOFILE": 64,
             "RLIMIT_CORE": 0,

@@ -4,7 +4,7 @@ import asyncio
 import os
 from typing import NamedTuple, Protocol
 
-from cogitate.tasks.code.cases import Case
+from cogitate.tasks.code.case import Case
 
 __all__ = ["MAX_OUTPUT", "Outcome", "Places", "Sandbox"]
 

@@ -9,7 +9,7 @@ its limit and when the call is cancelled.
 import asyncio
 
 from cogitate.errors import GraderError
-from cogitate.tasks.code.cases import Case
+from cogitate.tasks.code.case import Case
 from cogitate.tasks.code.encoder import ENCODER
 from cogitate.tasks.code.execution import MAX_OUTPUT, Outcome, Places
 
