@@ -18,6 +18,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterator
@@ -94,14 +95,7 @@ class Bubblewrap:
                 f"no program runs without a sandbox, and bwrap is missing: {_INSTALL}"
             )
 
-    def command(self, runner: int, seccomp: int) -> list[str]:
-        """Return the command that runs a request in a sandbox.
-
-        Args:
-            runner: The descriptor of the request.
-            seccomp: The descriptor of the filter.
-        """
-        self.check()
+    def _command(self, runner: int, seccomp: int) -> list[str]:
         root = os.geteuid() == 0
         user = (
             ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
@@ -115,7 +109,7 @@ class Bubblewrap:
             "bwrap",
             *("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"),
             *("--unshare-cgroup-try", "--hostname", "sandbox"),
-            *("--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", *user),
+            *("--die-with-parent", "--clearenv", "--cap-drop", "ALL", *user),
             *(word for item in environment.items() for word in ("--setenv", *item)),
             *("--perms", "0755", "--dir", "/tmp", "--perms", "0755", "--dir", "/dev"),
             *visible(python),
@@ -136,28 +130,19 @@ class Bubblewrap:
             "limits": self._limits(limit),
         }
         with _memory_file(json.dumps(request).encode()) as sent, _memory_file(_filter()) as rules:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *self.command(sent, rules),
-                    stdin=DEVNULL if case.call is not None else PIPE,
-                    stdout=PIPE,
-                    stderr=PIPE,
-                    pass_fds=(sent, rules),
-                    env={"PATH": os.environ.get("PATH", os.defpath)},
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise GraderError(f"the sandbox did not start: {error}") from error
+            process = await _started(
+                self._command(sent, rules),
+                descriptors=(sent, rules),
+                has_input=case.call is None,
+            )
         feeding = asyncio.create_task(_feed(process, case.stdin))
         try:
             return await self._follow(process, case, nonce, limit)
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
-            await asyncio.gather(_drain(process.stdout), _drain(process.stderr))
-            await process.wait()
+            await _ended(process)
 
     async def _follow(self, process: Process, case: Case, nonce: str, limit: float) -> Outcome:
         assert process.stdout is not None and process.stderr is not None
@@ -204,6 +189,55 @@ class Bubblewrap:
         }
 
 
+async def _started(command: list[str], *, descriptors: tuple[int, ...], has_input: bool) -> Process:
+    """Start a process. A cancellation waits until it has started, and then ends it.
+
+    One that came in between would wait for ever for pipes that asyncio has not connected.
+    """
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=PIPE if has_input else DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            pass_fds=descriptors,
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+            start_new_session=True,  # no terminal, and a group that `_kill` ends
+        )
+    )
+    cancelled: asyncio.CancelledError | None = None
+    while not starting.done():
+        try:
+            await asyncio.wait([starting])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    try:
+        process = starting.result()
+    except OSError as error:
+        raise cancelled or GraderError(f"the sandbox did not start: {error}") from error
+    if cancelled is not None:
+        await _ended(process)
+        raise cancelled
+    return process
+
+
+async def _ended(process: Process) -> None:
+    """End a process and all that it started, and wait until the last has let go of its output."""
+    _kill(process)
+    await asyncio.gather(_drain(process.stdout), _drain(process.stderr))
+    await process.wait()
+
+
+def _kill(process: Process) -> None:
+    """Kill bwrap together with the first process of its sandbox, with which all others end.
+
+    Were bwrap killed alone while it starts, that process would wait for it for ever.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def _returned(report: bytes, nonce: str) -> Outcome:
     """Read the report of a call: one line of JSON with the nonce, and nothing else."""
     if not report:
@@ -245,8 +279,7 @@ async def _read(process: Process, stream: asyncio.StreamReader) -> bytes:
     while part := await stream.read(1 << 16):
         found += part
         if len(found) > 2 * MAX_OUTPUT:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             break
     return bytes(found)
 

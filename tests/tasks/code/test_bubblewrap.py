@@ -226,7 +226,10 @@ def test_a_crash_is_a_failure(bubblewrap: Bubblewrap) -> None:
 
 
 def test_output_without_end_is_a_failure(bubblewrap: Bubblewrap) -> None:
-    for body in ("while True: print('x' * 4096)", "import os\nwhile True: os.write(3, b'x' * 4096)"):
+    for body in (
+        "while True: print('x' * 4096)",
+        "import os\nwhile True: os.write(3, b'x' * 4096)",
+    ):
         assert script(bubblewrap, body).failure == "it wrote too much"
     for value in ("'x' * (3 << 20)", "list(range(1 << 20))"):
         program = f"def f(): return {value}\n"
@@ -257,7 +260,9 @@ def test_a_script_that_fails_says_why(bubblewrap: Bubblewrap) -> None:
     assert script(bubblewrap, "def").failure.startswith("SyntaxError: ")
 
 
-@pytest.mark.parametrize("program", ["\0", "x = '\ud800'", "def f(:", "(" * 10_000, "x" * (2 << 20)])
+@pytest.mark.parametrize(
+    "program", ["\0", "x = '\ud800'", "def f(:", "(" * 10_000, "x" * (2 << 20)]
+)
 def test_a_program_that_is_none_fails(program: str, bubblewrap: Bubblewrap) -> None:
     assert call(bubblewrap, program, limit=5.0).failure
 
@@ -317,6 +322,23 @@ def test_nothing_is_left_when_a_second_cancellation_does_not_wait(bubblewrap: Bu
         return started
 
     assert gone(asyncio.run(cancel()))
+
+
+def test_a_cancellation_at_any_moment_of_the_start_ends_it(bubblewrap: Bubblewrap) -> None:
+    async def cancel_after(steps: int) -> None:
+        case = Case("f()", None)
+        program = "import time\ndef f(): time.sleep(1000)"
+        task = asyncio.create_task(bubblewrap.run(program, case, limit=60.0))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=30)
+        assert done == {task} and task.cancelled()
+
+    before = descendants(os.getpid())
+    for steps in range(16):
+        asyncio.run(cancel_after(steps))
+    assert gone(descendants(os.getpid()) - before)
 
 
 def test_nothing_is_left_when_this_process_is_killed(bubblewrap: Bubblewrap) -> None:
