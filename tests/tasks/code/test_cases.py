@@ -114,7 +114,9 @@ def test_imports_of_the_tests_and_the_setup_come_before_each_call() -> None:
 
 
 def test_tests_of_pytest_are_read() -> None:
-    assert only("def test_f():\n    '''Why.'''\n    assert f(1) == 2\n    assert True").call == "f(1)"
+    assert (
+        only("def test_f():\n    '''Why.'''\n    assert f(1) == 2\n    assert True").call == "f(1)"
+    )
 
 
 def test_a_list_of_assertions_is_read() -> None:

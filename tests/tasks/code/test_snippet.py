@@ -59,7 +59,16 @@ def test_a_snippet_reaches_nothing(what: str) -> None:
 
 
 def test_imports_reach_nothing_either() -> None:
-    for module in ("os", "sys", "pathlib", "socket", "subprocess", "ctypes", "importlib", "builtins"):
+    for module in (
+        "os",
+        "sys",
+        "pathlib",
+        "socket",
+        "subprocess",
+        "ctypes",
+        "importlib",
+        "builtins",
+    ):
         outcome = run(
             f"def f():\n    import {module} as m\n"
             "    try:\n        return m.listdir('/')\n"
