@@ -113,7 +113,7 @@ def test_an_agent_is_asked_for_a_program_and_is_shown_no_test(tmp_path: Path) ->
 
     def reply(request: Request) -> str:
         seen.extend(str(message) for message in request.messages or ())
-        return fenced(RIGHT) if request.role == "generator" else "Accept: no"
+        return fenced(RIGHT) if request.role in ("generator", "refiner") else "Accept: no"
 
     result = cg.solve(problem, cg.Team.of(cg.inference.Scripted(reply)), cg.SelfRefine(rounds=1))
     told = "\n".join(seen)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.errors import GraderError
+from cogitate.errors import ConfigError, GraderError
 from cogitate.tasks.code import Case, Outcome, Snippet
 
 REACHING = {
@@ -116,6 +116,14 @@ def test_waiting_takes_no_time() -> None:
 @pytest.mark.parametrize("program", ["\0", "x = '\ud800'", "def f(:", "(" * 10_000, "f = 1"])
 def test_a_snippet_that_is_none_fails(program: str) -> None:
     assert run(program).failure.startswith("it raised ")
+
+
+def test_nothing_runs_where_the_interpreter_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MONTY_BIN", str(tmp_path / "monty"))
+    with pytest.raises(ConfigError, match="interpreter for snippets is missing"):
+        run("def f(): return 1")
 
 
 def test_a_test_that_gives_an_input_is_refused() -> None:
