@@ -8,7 +8,7 @@ its limit and when the call is cancelled.
 
 import asyncio
 
-from cogitate.errors import ConfigError, GraderError
+from cogitate.errors import GraderError
 from cogitate.tasks.code.case import Case
 from cogitate.tasks.code.encoder import ENCODER
 from cogitate.tasks.code.execution import MAX_OUTPUT, Outcome, Places
@@ -55,14 +55,14 @@ class Snippet:
                 async with asyncio.timeout(limit):
                     for source in (ENCODER, *sources, f"_cogitate_encode({call})"):
                         value = await session.feed_run(source, print_callback=_ignore)
-        except FileNotFoundError as error:
-            raise ConfigError(
-                f"the interpreter for snippets is missing ({error}): pip install pydantic-monty"
-            ) from error
         except TimeoutError:
             return Outcome(failure=f"no result within {limit:g} s")
         except monty.MontyError as error:
             return Outcome(failure=f"it raised {str(error)[:200]}")
+        except (OSError, RuntimeError) as error:
+            raise GraderError(
+                f"the interpreter for snippets did not start: {error}. Reinstall pydantic-monty"
+            ) from error
         if type(value) is not str or len(value) > MAX_OUTPUT:
             return Outcome(failure="it returned too much, or wrote to the channel of the result")
         return Outcome(value=value)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.errors import ConfigError, GraderError
+from cogitate.errors import GraderError
 from cogitate.tasks.code import Case, Outcome, Snippet
 
 REACHING = {
@@ -122,7 +122,7 @@ def test_nothing_runs_where_the_interpreter_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MONTY_BIN", str(tmp_path / "monty"))
-    with pytest.raises(ConfigError, match="interpreter for snippets is missing"):
+    with pytest.raises(GraderError, match="interpreter for snippets did not start"):
         run("def f(): return 1")
 
 

@@ -186,7 +186,8 @@ GOOD: dict[str, tuple[str, str]] = {
     ),
     "a class": (
         "class Stack:\n    def __init__(self): self.x = []\n"
-        "    def push(self, v): self.x.append(v); return self\n    def top(self): return self.x[-1]",
+        "    def push(self, v): self.x.append(v); return self\n"
+        "    def top(self): return self.x[-1]",
         "assert Stack().push(1).push(2).top() == 2",
     ),
     "a comprehension": (
