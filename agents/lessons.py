@@ -2,21 +2,49 @@
 
 A lesson is text that a model wrote, so what matters is whether it was tried. `verified` is set by
 who ran the trial, from a programmatic grader, and never by a model. Only verified lessons may be
-recalled: a wrong one would spread to every similar problem.
+recalled: a wrong one would spread to every similar problem. The same holds of worked examples.
 """
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from cogitate.tasks import Problem
+from cogitate.tasks import Example, Problem
 
-__all__ = ["Lesson", "Lessons"]
+__all__ = ["Examples", "Lesson", "Lessons", "Provenance"]
+
+
+class Provenance(BaseModel):
+    """Where a lesson comes from: who wrote it, and what came of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str = ""
+    """The run that learned it."""
+    thought: str = ""
+    """The id of the thought that says it, in the graph of its problem in that run."""
+    author: str = ""
+    """The agent that wrote it."""
+    model: str = ""
+    """The model that the agent ran on."""
+    grader: str = ""
+    """The programmatic grader that called an attempt right."""
+    outcome: str = ""
+    """The id of that attempt."""
+    derived_from: tuple[str, ...] = ()
+    """The ids of the lessons that its author had been shown."""
 
 
 class Lesson(BaseModel):
-    """What an agent wrote after a failure, and what came of it."""
+    """What an agent wrote after a failure, and what came of it.
+
+    Example:
+        >>> lesson = Lesson(text="Carry.", problem="a", prompt="Add 38 and 47.")
+        >>> lesson.id == lesson.model_copy().id, lesson.verified
+        (True, False)
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,8 +53,16 @@ class Lesson(BaseModel):
     """The id of the problem that it was learned on."""
     prompt: str
     """What that problem asked: similar problems recall the lesson."""
+    kind: str = "auto"
+    """How that problem is graded."""
     verified: bool = False
     """Whether an attempt that was shown it was graded right, and none was graded wrong."""
+    provenance: Provenance = Provenance()
+
+    @property
+    def id(self) -> str:
+        """32 hexadecimal digits made from all that it says: equal lessons have equal ids."""
+        return blake2b(self.model_dump_json().encode(), digest_size=16).hexdigest()
 
 
 @runtime_checkable
@@ -42,4 +78,13 @@ class Lessons(Protocol):
 
     async def learn(self, lesson: Lesson) -> None:
         """Keep a lesson, verified or not."""
+        ...
+
+
+@runtime_checkable
+class Examples(Protocol):
+    """Where solved problems are kept. Safe to use from many tasks of one event loop."""
+
+    async def examples(self, problem: Problem) -> Sequence[Example]:
+        """Solved problems similar to this one, the most similar first, and never itself."""
         ...

@@ -31,6 +31,7 @@ PUBLIC = [
     "ParticleFiltering",
     "ReAct",
     "Refiner",
+    "Recalling",
     "Reflexion",
     "Report",
     "Result",

@@ -1,0 +1,100 @@
+"""Embeddings in the same file, compared by sqlite-vec (Garcia 2024).
+
+They stand in an ordinary table and are compared one by one: exact, and the file stays readable
+where sqlite-vec is not installed. What is left out: an approximate index, which pays from some
+hundred thousand on. An embedding that is missing is made when it is first needed.
+"""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import apsw
+
+from cogitate.errors import ConfigError
+from cogitate.memory.codec import digest_of
+from cogitate.memory.database import Database
+from cogitate.memory.embedder import Embedder
+from cogitate.memory.remembered import Kept
+
+__all__ = ["Vectors"]
+
+
+class _Distance(NamedTuple):
+    item: int
+    distance: float | None
+
+
+class Vectors:
+    """The embeddings of one embedder in one file.
+
+    Args:
+        database: The file.
+        embedder: What makes them.
+    """
+
+    def __init__(self, database: Database, embedder: Embedder) -> None:
+        import sqlite_vec
+
+        self._database = database
+        self._embedder = embedder
+        self._made = 0
+        reader = database.connection
+        reader.enable_load_extension(True)
+        try:
+            reader.load_extension(sqlite_vec.loadable_path())
+        finally:
+            reader.enable_load_extension(False)
+
+    async def embed(self, prompt: str) -> bytes:
+        """Return the embedding of a prompt, as the file keeps it."""
+        [cell] = await self._cells([prompt])
+        return cell
+
+    async def keep(self, items: Sequence[Kept]) -> None:
+        """Embed the problems of what has no embedding yet, given all of it in order."""
+        name = self._embedder.name
+        new = [item for item in items if item.number > self._made]
+        if not new:
+            return
+        query = "SELECT item FROM experience_vectors WHERE embedder = ? AND item > ?"
+        there = {row[0] for row in self._database.rows(lambda *r: r, query, (name, self._made))}
+        missing = [item for item in new if item.number not in there]
+        if missing:
+            cells = await self._cells([item.lesson.prompt for item in missing])
+            rows = [
+                (item.number, name, cell, digest_of(item.number, name, cell))
+                for item, cell in zip(missing, cells, strict=True)
+            ]
+
+            def write(db: apsw.Connection) -> None:
+                db.executemany("INSERT OR IGNORE INTO experience_vectors VALUES(?,?,?,?)", rows)
+
+            await self._database.write(write)
+        self._made = max(self._made, new[-1].number)
+
+    def similar(self, asked: bytes) -> Mapping[int, float]:
+        """Return how similar each item is, by its number; without those that cannot be compared."""
+        query = (
+            "SELECT item, CASE WHEN length(vector) = ?2 THEN vec_distance_cosine(vector, ?1) END"
+            " FROM experience_vectors WHERE embedder = ?3"
+        )
+        rows = self._database.rows(_Distance, query, (asked, len(asked), self._embedder.name))
+        return {item: 1 - distance for item, distance in rows if distance is not None}
+
+    def sound(self, number: int) -> bool:
+        """Whether the embedding of an item is what was written."""
+        name = self._embedder.name
+        query = "SELECT vector, digest FROM experience_vectors WHERE embedder = ? AND item = ?"
+        rows = list(self._database.rows(lambda *row: row, query, (name, number)))
+        return [digest_of(number, name, vector) for vector, _ in rows] == [d for _, d in rows]
+
+    async def _cells(self, prompts: Sequence[str]) -> list[bytes]:
+        vectors = [array("f", vector) for vector in await self._embedder.embed(prompts)]
+        if len(vectors) != len(prompts) or len({len(vector) for vector in vectors}) > 1:
+            raise ConfigError(
+                f"the embedder {self._embedder.name} gave {len(vectors)} vectors for "
+                f"{len(prompts)} texts, or vectors of several lengths: give one for each, all of "
+                "one length"
+            )
+        return [vector.tobytes() for vector in vectors]
