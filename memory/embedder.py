@@ -104,4 +104,5 @@ class MiniLM:
             )
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no annotations there
         model = BertModel.from_pretrained(self._folder, use_safetensors=True)
-        return _Loaded(AutoTokenizer.from_pretrained(self._folder), model.eval())
+        model.eval()  # type: ignore[no-untyped-call]  # no annotations there
+        return _Loaded(AutoTokenizer.from_pretrained(self._folder), model)

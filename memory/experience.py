@@ -62,7 +62,11 @@ class Experience:
         >>> memory = Experience()
         >>> proven = Provenance(grader="MathGrader", outcome="2f.0")
         >>> lesson = Lesson(
-        ...     text="Carry.", problem="a", prompt="Add 38 and 47.", verified=True, provenance=proven
+        ...     text="Carry.",
+        ...     problem="a",
+        ...     prompt="Add 38 and 47.",
+        ...     verified=True,
+        ...     provenance=proven,
         ... )
         >>> asyncio.run(memory.learn(lesson))
         >>> [one.text for one in asyncio.run(memory.recall(Problem(prompt="Add 5 and 66.")))]
@@ -306,4 +310,4 @@ def _begin(db: apsw.Connection, run: str) -> int:
         (run,),
     )
     query = "SELECT newest FROM experience_runs WHERE run = ?"
-    return int(next(db.execute(query, (run,)))[0])  # type: ignore[arg-type]  # an INTEGER column
+    return int(next(db.execute(query, (run,)))[0])

@@ -94,9 +94,11 @@ def read(number: int, key: str, sort: str, record: str, learned: str, digest: by
         lesson = Lesson.model_validate_json(record)
     except (ValidationError, TypeError):
         return None
-    if sort != "lesson" and sort != "example":
-        return None
-    return Kept(number, sort, lesson, learned)
+    match sort:
+        case "lesson" | "example":
+            return Kept(number, sort, lesson, learned)
+        case _:
+            return None
 
 
 def insert(db: apsw.Connection, sort: Sort, lesson: Lesson, *, ancestry: str) -> Lesson | str:

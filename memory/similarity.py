@@ -86,4 +86,6 @@ class WordIndex:
         shared = np.bincount(documents, weights * wanted[words], minlength=self._prompts)
         squares = np.bincount(documents, weights**2, minlength=self._prompts)
         lengths = np.sqrt(squares) * np.sqrt((wanted**2).sum())
-        return np.divide(shared, lengths, out=np.zeros(self._prompts), where=lengths > 0)
+        alike: NDArray[np.float64] = np.zeros(self._prompts)
+        np.divide(shared, lengths, out=alike, where=lengths > 0)
+        return alike

@@ -1,9 +1,9 @@
 """Any strategy, with what was learned on similar problems in its prompts.
 
 Recall on similar problems is Reflexion's memory (Shinn et al. 2023, arXiv:2303.11366) kept apart
-from Reflexion's loop. Lessons stand in every prompt of a generator that has a place for them; solved
-problems come before the worked examples of the problem's own set, as far as the agent shows any
-(`Agent.examples`). What is left out: learning. Who grades keeps what was proven.
+from Reflexion's loop. Lessons stand in every prompt of a generator that has a place for them;
+solved problems come before the worked examples of the problem's own set, as far as the agent shows
+any (`Agent.examples`). What is left out: learning. Who grades keeps what was proven.
 """
 
 from dataclasses import dataclass

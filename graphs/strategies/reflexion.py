@@ -96,7 +96,7 @@ class Reflexion:
             [attempt] = await d.ask(
                 "generate",
                 [d.problem, *shown],
-                lessons=[lesson.text for lesson in (*recalled, *shown)],
+                lessons=[*(one.text for one in recalled), *(lesson.text for lesson in shown)],
             )
             score = await d.verify(attempt)
             if best is None or (attempt.text and score >= best_score):
