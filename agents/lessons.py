@@ -7,13 +7,16 @@ recalled: a wrong one would spread to every similar problem. The same holds of w
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from cogitate.inference.text import valid_unicode
 from cogitate.tasks import Example, Problem
 
 __all__ = ["Examples", "Lesson", "Lessons", "Provenance"]
+
+_Text = Annotated[str, AfterValidator(valid_unicode)]
 
 
 class Provenance(BaseModel):
@@ -21,19 +24,19 @@ class Provenance(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    run: str = ""
+    run: _Text = ""
     """The run that learned it."""
-    thought: str = ""
+    thought: _Text = ""
     """The id of the thought that says it, in the graph of its problem in that run."""
-    author: str = ""
+    author: _Text = ""
     """The agent that wrote it."""
-    model: str = ""
+    model: _Text = ""
     """The model that the agent ran on."""
-    grader: str = ""
+    grader: _Text = ""
     """The programmatic grader that called an attempt right."""
-    outcome: str = ""
+    outcome: _Text = ""
     """The id of that attempt."""
-    derived_from: tuple[str, ...] = ()
+    derived_from: tuple[_Text, ...] = ()
     """The ids of the lessons that its author had been shown."""
 
 
@@ -48,12 +51,12 @@ class Lesson(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: str
-    problem: str
+    text: _Text
+    problem: _Text
     """The id of the problem that it was learned on."""
-    prompt: str
+    prompt: _Text
     """What that problem asked: similar problems recall the lesson."""
-    kind: str = "auto"
+    kind: _Text = "auto"
     """How that problem is graded."""
     verified: bool = False
     """Whether an attempt that was shown it was graded right, and none was graded wrong."""

@@ -68,7 +68,7 @@ def read_lessons(path: str | Path) -> list[Imported]:
 
 def _imported(line: str, place: str, source: str) -> Imported:
     try:
-        row = _Line.model_validate(json.loads(line, object_pairs_hook=_once), strict=True)
+        row = _Line.model_validate(json.loads(line, object_pairs_hook=_once))
     except (ValidationError, ValueError, RecursionError) as error:
         raise DataError(
             f"{place}: this is no lesson ({error}): give a file that Experience.save wrote"

@@ -251,7 +251,7 @@ class Experience:
             self._newest = await self._database.write(lambda db: _begin(db, run))
         vector = None
         if self._vectors is not None:
-            await self._vectors.keep([kept for kept in self._shelf.all() if kept.recallable])
+            await self._vectors.keep(self._shelf.all(after=self._vectors.made))
             vector = await self._vectors.embed(problem.prompt)
         query = Query(sort, problem, self._most, self._similarity, self._newest, vector)
         found = self._shelf.find(query)

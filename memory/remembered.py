@@ -115,7 +115,7 @@ def insert(db: apsw.Connection, sort: Sort, lesson: Lesson, *, ancestry: str) ->
     """
     provenance = lesson.provenance
     shown = _shown(db, ancestry, prompt_key(lesson.prompt))
-    parents = tuple(sorted({*provenance.derived_from, *shown}))
+    parents = tuple(dict.fromkeys((*provenance.derived_from, *sorted(shown))))
     lesson = lesson.model_copy(
         update={"provenance": provenance.model_copy(update={"derived_from": parents})}
     )

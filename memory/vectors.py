@@ -38,7 +38,8 @@ class Vectors:
 
         self._database = database
         self._embedder = embedder
-        self._made = 0
+        self.made = 0
+        """The number of the last item that is known to have an embedding, if it is to have one."""
         reader = database.connection
         reader.enable_load_extension(True)
         try:
@@ -52,14 +53,17 @@ class Vectors:
         return cell
 
     async def keep(self, items: Sequence[Kept]) -> None:
-        """Embed the problems of what has no embedding yet, given all of it in order."""
-        name = self._embedder.name
-        new = [item for item in items if item.number > self._made]
-        if not new:
+        """Embed the problems of what may be recalled and has no embedding.
+
+        Args:
+            items: All that was learned after `made`, in order.
+        """
+        if not items:
             return
+        name, made = self._embedder.name, self.made
         query = "SELECT item FROM experience_vectors WHERE embedder = ? AND item > ?"
-        there = {row[0] for row in self._database.rows(lambda *r: r, query, (name, self._made))}
-        missing = [item for item in new if item.number not in there]
+        there = {row[0] for row in self._database.rows(lambda *r: r, query, (name, made))}
+        missing = [item for item in items if item.recallable and item.number not in there]
         if missing:
             cells = await self._cells([item.lesson.prompt for item in missing])
             rows = [
@@ -71,7 +75,7 @@ class Vectors:
                 db.executemany("INSERT OR IGNORE INTO experience_vectors VALUES(?,?,?,?)", rows)
 
             await self._database.write(write)
-        self._made = max(self._made, new[-1].number)
+        self.made = max(self.made, items[-1].number)
 
     def similar(self, asked: bytes) -> Mapping[int, float]:
         """Return how similar each item is, by its number; without those that cannot be compared."""
