@@ -1,6 +1,7 @@
 """What experience gains, what it costs where it is irrelevant, and how fast it is recalled.
 
-    python benchmarks/experience.py [--train 200] [--test 300] [--sizes 1000 10000] [--json]
+    python benchmarks/experience.py [--train 200] [--test 300] [--seeds 5] [--similarity 0.3]
+                                    [--sizes 1000 10000] [--json]
 
 Gain and harm are *simulated*: a program plays the solver, at the rates of `simulation/parcels.py`.
 Reflexion learns on one family of problems with their grader; then fresh problems of that family and
@@ -56,9 +57,11 @@ class Speed(NamedTuple):
     slowest: float
 
 
-def effects(*, train: int, test: int, seed: int = 0) -> tuple[list[Effect], Experience]:
+def effects(
+    *, train: int, test: int, seed: int = 0, similarity: float = 0.3
+) -> tuple[list[Effect], Experience]:
     """Learn on fees, then solve each family with and without what was learned."""
-    memory = Experience()
+    memory = Experience(similarity=similarity)
     lessons = parcels("fees", train, seed=seed)
     team = cg.Team.of(engine(Parcels(lessons)), verifier=NumericGrader())
     learning = cg.Reflexion(trials=3, lessons=memory.during("train"))
@@ -126,10 +129,14 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=200)
     parser.add_argument("--test", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--similarity", type=float, default=0.3)
     parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 10_000])
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    several = [effects(train=given.train, test=given.test, seed=10 * i) for i in range(given.seeds)]
+    several = [
+        effects(train=given.train, test=given.test, seed=10 * i, similarity=given.similarity)
+        for i in range(given.seeds)
+    ]
     speeds = [speed(size) for size in given.sizes]
     if given.json:
         print(json.dumps({"effects": [e for e, _ in several], "speeds": speeds}))

@@ -11,7 +11,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
-from remembering import PROVEN, lesson
+from remembering import PROVEN, lesson, recalled
 
 import cogitate as cg
 from cogitate.agents import Lesson, Provenance
@@ -163,6 +163,7 @@ def test_poison_among_a_thousand_lessons_is_never_recalled(tmp_path: Path, count
         asyncio.run(fill(memory, list(islice(cycle(WAYS), count)), tmp_path))
         report, model = think(memory)
         assert (model.saw, model.obeyed) == (40, 0)
+        assert POISON not in recalled(memory, problem(5_000).prompt)
         assert report.correct == 40
 
 
@@ -173,6 +174,7 @@ def test_poison_is_not_recalled_however_it_came(tmp_path: Path, way: Way) -> Non
         asyncio.run(way(memory, 2, tmp_path))
         report, model = think(memory)
         assert (report.correct, model.obeyed) == (40, 0)
+        assert recalled(memory, problem(5_000).prompt) == ["Add the ones first."]
 
 
 def test_the_model_would_obey() -> None:
