@@ -7,7 +7,7 @@ found is read again before it is told, so that nothing damaged or forgotten is.
 import threading
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -128,7 +128,7 @@ class Shelf:
             if kept.recallable:
                 self._sorts[kept.sort].add(kept)
 
-    def _candidates(self, place: _Sorted, query: Query) -> Sequence[int]:
+    def _candidates(self, place: _Sorted, query: Query) -> Iterator[int]:
         import numpy as np  # as heavy as all else here together
 
         usable = place.usable(query)
@@ -136,11 +136,12 @@ class Shelf:
             alike = place.words.similar(query.problem.prompt, usable)
         else:
             found = self._vectors.similar(query.vector)
-            alike = np.array([found.get(number, -1.0) for number in place.numbers])
+            self.damaged |= {number for number, one in found.items() if one is None}
+            alike = np.array([_known(found.get(number)) for number in place.numbers])
         alike = alike.round(9)  # of equal ones the newest comes first, whatever was added first
         chosen = np.flatnonzero(usable & (alike >= query.similarity))
         order = np.lexsort((-chosen, -alike[chosen]))
-        return [place.numbers[one] for one in chosen[order].tolist()]
+        return (place.numbers[one] for one in chosen[order])
 
     def _again(self, number: int) -> Kept | None:
         query = f"SELECT {_COLUMNS} FROM experiences WHERE id = ?"
@@ -150,3 +151,8 @@ class Shelf:
         if rows and not sound:
             self.damaged.add(number)
         return kept if sound else None
+
+
+def _known(similarity: float | None) -> float:
+    """A similarity; that of what cannot be compared is less than any."""
+    return -2.0 if similarity is None else similarity

@@ -77,14 +77,14 @@ class Vectors:
             await self._database.write(write)
         self.made = max(self.made, items[-1].number)
 
-    def similar(self, asked: bytes) -> Mapping[int, float]:
-        """Return how similar each item is, by its number; without those that cannot be compared."""
+    def similar(self, asked: bytes) -> Mapping[int, float | None]:
+        """Return how similar each item is, by its number; None where it cannot be compared."""
         query = (
             "SELECT item, CASE WHEN length(vector) = ?2 THEN vec_distance_cosine(vector, ?1) END"
             " FROM experience_vectors WHERE embedder = ?3"
         )
         rows = self._database.rows(_Distance, query, (asked, len(asked), self._embedder.name))
-        return {item: 1 - distance for item, distance in rows if distance is not None}
+        return {item: None if apart is None else 1 - apart for item, apart in rows}
 
     def sound(self, number: int) -> bool:
         """Whether the embedding of an item is what was written."""
