@@ -5,6 +5,7 @@ who ran the trial, from a programmatic grader, and never by a model. Only verifi
 recalled: a wrong one would spread to every similar problem. The same holds of worked examples.
 """
 
+import json
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Annotated, Protocol, runtime_checkable
@@ -65,7 +66,12 @@ class Lesson(BaseModel):
     @property
     def id(self) -> str:
         """32 hexadecimal digits made from all that it says: equal lessons have equal ids."""
-        return blake2b(self.model_dump_json().encode(), digest_size=16).hexdigest()
+        source = self.provenance
+        said = (self.text, self.problem, self.prompt, self.kind, self.verified)
+        by = (source.run, source.thought, source.author, source.model, source.grader)
+        # By name: a field that comes later must not change the ids that are kept.
+        told = json.dumps([*said, *by, source.outcome, *source.derived_from])
+        return blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 @runtime_checkable

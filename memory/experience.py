@@ -12,10 +12,11 @@ What is left out: forgetting by age, merging lessons into one, and counting how 
 
 import copy
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import uuid4
 
 import apsw
@@ -39,6 +40,7 @@ __all__ = ["Experience"]
 _LONGEST = 4_000
 
 
+@dataclass(init=False, repr=False, eq=False)  # its one field tells a kept run by which it is known
 class Experience:
     """Lessons and solved examples, recalled by the similarity of their problems.
 
@@ -74,6 +76,9 @@ class Experience:
         >>> memory.close()
     """
 
+    run: str = ""
+    """The run that it is for (see `during`); "" for none."""
+
     def __init__(
         self,
         place: str | Path | Database | None = None,
@@ -89,14 +94,18 @@ class Experience:
                 f"Experience(most={most}, similarity={similarity}, longest={longest}): most and "
                 "longest are at least 1, and similarity lies in [0, 1]"
             )
-        self._owns = not isinstance(place, Database)
-        self._database = _opened(place, durability)
-        self._vectors = None if embedder is None else Vectors(self._database, embedder)
+        self._closing: list[Callable[[], None]] = []
+        self._database, vfs = _opened(place, durability)
+        self._vectors = None if embedder is None else Vectors(self._database, embedder, vfs=vfs)
+        if self._vectors is not None:
+            self._closing.append(self._vectors.close)
+        if not isinstance(place, Database):
+            self._closing.append(self._database.close)
         self._shelf = Shelf(self._database, self._vectors)
         self._most = most
         self._similarity = similarity
         self._longest = longest
-        self._run = ""
+        self.run = ""
         self._newest: int | None = None
         self._noted: set[tuple[bytes, str]] = set()
         self.dropped: Counter[str] = Counter()
@@ -116,10 +125,10 @@ class Experience:
         if not run:
             raise ConfigError("during('') names no run: give it a name")
         view = copy.copy(self)
-        view._run = run
+        view.run = run
         view._newest = None
         view._noted = set()
-        view._owns = False
+        view._closing = []
         return view
 
     async def recall(self, problem: Problem) -> list[Lesson]:
@@ -226,9 +235,9 @@ class Experience:
         return sum(1 for _ in self._shelf.all()) - before
 
     def close(self) -> None:
-        """Close the file, where it was opened here."""
-        if self._owns:
-            self._database.close()
+        """Close what was opened here."""
+        while self._closing:
+            self._closing.pop(0)()
 
     def __enter__(self) -> Self:
         return self
@@ -242,12 +251,12 @@ class Experience:
         self.close()
 
     def __repr__(self) -> str:
-        run = f", run={self._run!r}" if self._run else ""
+        run = f", run={self.run!r}" if self.run else ""
         return f"Experience({self._database.path.name!r}{run})"
 
     async def _recall(self, sort: Sort, problem: Problem) -> list[Kept]:
-        if self._run and self._newest is None:
-            run = self._run
+        if self.run and self._newest is None:
+            run = self.run
             self._newest = await self._database.write(lambda db: _begin(db, run))
         vector = None
         if self._vectors is not None:
@@ -263,7 +272,7 @@ class Experience:
         prompt = prompt_key(problem.prompt)
         new = {(prompt, kept.lesson.id) for kept in found} - self._noted
         if new:
-            rows = [(self._run, prompt, key) for prompt, key in sorted(new)]
+            rows = [(self.run, prompt, key) for prompt, key in sorted(new)]
 
             def write(db: apsw.Connection) -> None:
                 db.executemany("INSERT OR IGNORE INTO experience_recalls VALUES(?, ?, ?)", rows)
@@ -275,10 +284,10 @@ class Experience:
         if reason := self._refusal(lesson):
             self.dropped[reason] += 1
             return False
-        if self._run and not lesson.provenance.run:
-            source = lesson.provenance.model_copy(update={"run": self._run})
+        if self.run and not lesson.provenance.run:
+            source = lesson.provenance.model_copy(update={"run": self.run})
             lesson = lesson.model_copy(update={"provenance": source})
-        run = self._run
+        run = self.run
         done = await self._database.write(lambda db: insert(db, sort, lesson, ancestry=run))
         if isinstance(done, str):
             self.dropped[done] += 1
@@ -294,12 +303,18 @@ class Experience:
         return held_back(problem) and "its problem is held back for measuring"
 
 
-def _opened(place: str | Path | Database | None, durability: Durability) -> Database:
+class _Opened(NamedTuple):
+    database: Database
+    vfs: str | None
+
+
+def _opened(place: str | Path | Database | None, durability: Durability) -> _Opened:
     if isinstance(place, Database):
-        return place
-    if place is None:  # a file of SQLite's own in memory, which both connections see
-        return Database(f"/experience-{uuid4().hex}", MIGRATIONS, vfs="memdb")
-    return Database(place, MIGRATIONS, durability=durability)
+        return _Opened(place, None)
+    if place is None:  # a file of SQLite's own in memory, which several connections see
+        name = f"/experience-{uuid4().hex}"
+        return _Opened(Database(name, MIGRATIONS, vfs="memdb"), "memdb")
+    return _Opened(Database(place, MIGRATIONS, durability=durability), None)
 
 
 def _begin(db: apsw.Connection, run: str) -> int:

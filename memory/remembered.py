@@ -86,13 +86,21 @@ def prompt_key(prompt: str) -> bytes:
     return blake2b(same_text(prompt).encode(), digest_size=16).digest()
 
 
-def read(number: int, key: str, sort: str, record: str, learned: str, digest: bytes) -> Kept | None:
-    """Return what a row says, or None where it is damaged."""
+def read(number: int, *cells: bytes) -> Kept | None:
+    """Return what a row says, or None where it is damaged.
+
+    Args:
+        number: Of the row.
+        cells: All others of its cells, as bytes.
+    """
     try:
-        if digest != digest_of(key, sort, record, learned):
+        key, sort, record, learned = (bytes(cell).decode() for cell in cells[:-1])
+        if cells[-1] != digest_of(key, sort, record, learned):
             return None
         lesson = Lesson.model_validate_json(record)
-    except (ValidationError, TypeError):
+    except (ValueError, TypeError):  # pydantic's and Unicode's among them
+        return None
+    if key != lesson.id:
         return None
     match sort:
         case "lesson" | "example":

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Query", "Shelf"]
 
-_COLUMNS = "id, key, sort, record, learned, digest"
+# As bytes, so that a text that is no text any more costs its own row only.
+_COLUMNS = "id, " + ", ".join(
+    f"CAST({name} AS BLOB)" for name in ("key", "sort", "record", "learned", "digest")
+)
 
 
 @dataclass(frozen=True, slots=True)

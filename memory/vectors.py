@@ -7,11 +7,10 @@ hundred thousand on. An embedding that is missing is made when it is first neede
 
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import apsw
 
-from cogitate.errors import ConfigError
+from cogitate.errors import ConfigError, StoreError
 from cogitate.memory.codec import digest_of
 from cogitate.memory.database import Database
 from cogitate.memory.embedder import Embedder
@@ -20,32 +19,44 @@ from cogitate.memory.remembered import Kept
 __all__ = ["Vectors"]
 
 
-class _Distance(NamedTuple):
-    item: int
-    distance: float | None
+_WAIT = 60_000
+"""Milliseconds to wait for whoever writes."""
 
 
 class Vectors:
-    """The embeddings of one embedder in one file.
+    """The embeddings of one embedder in one file; one call at a time.
 
     Args:
         database: The file.
         embedder: What makes them.
+        vfs: The name of the SQLite VFS that the file is in.
+
+    Raises:
+        StoreError: The file cannot be opened.
     """
 
-    def __init__(self, database: Database, embedder: Embedder) -> None:
+    def __init__(self, database: Database, embedder: Embedder, *, vfs: str | None = None) -> None:
         import sqlite_vec
 
         self._database = database
         self._embedder = embedder
         self.made = 0
         """The number of the last item that is known to have an embedding, if it is to have one."""
-        reader = database.connection
-        reader.enable_load_extension(True)
         try:
-            reader.load_extension(sqlite_vec.loadable_path())
-        finally:
-            reader.enable_load_extension(False)
+            self._reader = apsw.Connection(str(database.path), vfs=vfs)
+            self._reader.set_busy_timeout(_WAIT)
+            self._reader.enable_load_extension(True)
+            self._reader.load_extension(sqlite_vec.loadable_path())
+            self._reader.enable_load_extension(False)
+        except apsw.Error as error:
+            raise StoreError(
+                f"{database.path}: it cannot be opened with sqlite-vec ({error}): install "
+                "sqlite-vec for this machine again, or give no embedder"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
 
     async def embed(self, prompt: str) -> bytes:
         """Return the embedding of a prompt, as the file keeps it."""
@@ -83,8 +94,18 @@ class Vectors:
             "SELECT item, CASE WHEN length(vector) = ?2 THEN vec_distance_cosine(vector, ?1) END"
             " FROM experience_vectors WHERE embedder = ?3"
         )
-        rows = self._database.rows(_Distance, query, (asked, len(asked), self._embedder.name))
-        return {item: None if apart is None else 1 - apart for item, apart in rows}
+        found: dict[int, float | None] = {}
+        try:
+            bindings = (asked, len(asked), self._embedder.name)
+            for item, apart in self._reader.execute(query, bindings):
+                assert isinstance(item, int) and isinstance(apart, float | None)
+                found[item] = None if apart is None else 1 - apart
+        except apsw.Error as error:
+            raise StoreError(
+                f"{self._database.path}: embeddings cannot be compared ({error}): open it without "
+                "an embedder"
+            ) from error
+        return found
 
     def sound(self, number: int) -> bool:
         """Whether the embedding of an item is what was written."""

@@ -18,7 +18,8 @@ def lesson(
     verified: bool = True,
     problem: str = "",
     kind: str = "auto",
-    **source: str | tuple[str, ...],
+    derived_from: tuple[str, ...] = (),
+    **source: str,
 ) -> Lesson:
     proof = PROVEN if verified else Provenance()
     return Lesson(
@@ -27,7 +28,7 @@ def lesson(
         prompt=prompt,
         kind=kind,
         verified=verified,
-        provenance=proof.model_copy(update=source),
+        provenance=proof.model_copy(update={**source, "derived_from": derived_from}),
     )
 
 

@@ -1,6 +1,7 @@
 """What is kept survives its process, damage is seen, and imports prove nothing."""
 
 import asyncio
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,35 @@ def test_a_damaged_row_is_neither_recalled_nor_told_and_is_counted(tmp_path: Pat
     with Experience(tmp_path / "runs.db") as memory:
         assert recalled(memory, "Add 5 and 6") == ["good"]
         assert memory.damaged == 1
+
+
+def test_a_flipped_bit_is_found_or_harmless(tmp_path: Path) -> None:
+    file = tmp_path / "runs.db"
+    texts = [f"Lesson {i}: carry the one." for i in range(8)]
+    with Experience(file) as memory:
+        learn(memory, *(lesson(text, f"Add {i} and 2") for i, text in enumerate(texts)))
+        learn(memory, *(lesson("guess", f"Add {i} and 3", verified=False) for i in range(8)))
+    whole = file.read_bytes()
+    draw = random.Random(0)
+    rows = [
+        i for i in range(len(whole)) if whole[i : i + 4] in (b"less", b"Less", b"fals", b"true")
+    ]
+    refused = damaged = 0
+    for trial in range(60):
+        bits = bytearray(whole)
+        place = draw.choice(rows) + draw.randrange(80) if trial % 2 else draw.randrange(len(whole))
+        bits[min(place, len(whole) - 1)] ^= 1 << draw.randrange(8)
+        for rest in tmp_path.glob("runs.db*"):
+            rest.unlink()
+        file.write_bytes(bits)
+        try:
+            with Experience(file, most=99) as memory:
+                assert set(recalled(memory, "Add 50 and 60")) <= set(texts)
+                damaged += memory.damaged
+        except cg.CogitateError:
+            refused += 1
+    assert damaged > 5
+    assert refused < 40
 
 
 def test_what_was_learned_cannot_be_changed_in_the_file(tmp_path: Path) -> None:

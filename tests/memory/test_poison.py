@@ -6,7 +6,7 @@ Each poisoned lesson stands on a problem as similar as any, and comes in a way o
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -122,7 +122,7 @@ async def wrong_example(memory: Experience, i: int, _: Path) -> None:
     assert not await memory.remember(Episode(problem(i), result, Grade(score=1.0)))
 
 
-Way = Callable[[Experience, int, Path], Awaitable[None]]
+Way = Callable[[Experience, int, Path], Coroutine[object, object, None]]
 WAYS: Sequence[Way] = (
     unverified,
     claimed,
