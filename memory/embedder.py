@@ -68,11 +68,12 @@ class MiniLM:
         return await asyncio.to_thread(self._embed, list(texts))
 
     def _embed(self, texts: list[str]) -> list[list[float]]:
+        with self._guard:
+            self._loaded = self._loaded or self._load()
         import torch
 
+        tokenizer, model = self._loaded
         with self._guard, torch.inference_mode():
-            self._loaded = self._loaded or self._load()
-            tokenizer, model = self._loaded
             vectors: list[list[float]] = []
             for start in range(0, len(texts), _BATCH):
                 batch = tokenizer(
@@ -89,9 +90,6 @@ class MiniLM:
             return vectors
 
     def _load(self) -> _Loaded:
-        from transformers import AutoTokenizer, BertModel
-        from transformers.utils import logging
-
         weights = self._folder / "model.safetensors"
         try:
             found = hashlib.sha256(weights.read_bytes()).hexdigest()
@@ -102,6 +100,9 @@ class MiniLM:
                 f"{weights} is not all-MiniLM-L6-v2 as its authors published it: install "
                 f"{_PACKAGE} again, from a source that you trust"
             )
+        from transformers import AutoTokenizer, BertModel
+        from transformers.utils import logging
+
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # no annotations there
         model = BertModel.from_pretrained(self._folder, use_safetensors=True)
         model.eval()  # type: ignore[no-untyped-call]  # no annotations there

@@ -113,6 +113,18 @@ def test_reflexion_says_what_its_lessons_derive_from(memory: Experience) -> None
     assert kept.lesson.provenance.derived_from == (root.id,)
 
 
+def test_the_id_of_a_lesson_says_all_of_it_and_stays() -> None:
+    one = lesson("carry", "Add 1", run="r", derived_from=("x",))
+    assert one.id == "8feb85cb8c69e900c54713b28b993cc9"
+    for other in (
+        lesson("carry!", "Add 1", run="r", derived_from=("x",)),
+        lesson("carry", "Add 1", run="r"),
+        lesson("carry", "Add 1", run="s", derived_from=("x",)),
+        one.model_copy(update={"verified": False}),
+    ):
+        assert other.id != one.id
+
+
 def test_forgetting_needs_a_name(memory: Experience) -> None:
     with pytest.raises(ConfigError, match="name what"):
         asyncio.run(memory.forget("run", ""))
