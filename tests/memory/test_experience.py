@@ -76,7 +76,11 @@ def test_what_is_not_verified_is_kept_and_not_recalled(memory: Experience) -> No
 @pytest.mark.parametrize("proof", [{}, {"grader": "NumericGrader"}, {"outcome": "1.0"}])
 def test_a_lesson_is_not_verified_by_saying_so(memory: Experience, proof: dict[str, str]) -> None:
     claimed = Lesson(
-        text="x", problem="p", prompt="Add 1", verified=True, provenance=Provenance(**proof)
+        text="x",
+        problem="p",
+        prompt="Add 1",
+        verified=True,
+        provenance=Provenance.model_validate(proof),
     )
     with pytest.raises(ConfigError, match="names what verified it"):
         learn(memory, claimed)
