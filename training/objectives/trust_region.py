@@ -43,7 +43,8 @@ def fisher_product(
         second = torch.autograd.grad(
             gradient_P @ vector_P, parameters, retain_graph=True, materialize_grads=True
         )
-        return torch.cat([one.reshape(-1) for one in second]) + damping * vector_P
+        bent_P: Tensor = torch.cat([one.reshape(-1) for one in second]) + damping * vector_P
+        return bent_P
 
     return product
 
