@@ -37,14 +37,13 @@ def fisher_product(
         damping: Added to F's diagonal.
     """
     first = torch.autograd.grad(kl, parameters, create_graph=True, materialize_grads=True)
-    gradient_P = torch.cat([one.reshape(-1) for one in first])
+    gradient_P = _flat(first)
 
     def product(vector_P: Tensor) -> Tensor:
         second = torch.autograd.grad(
             gradient_P @ vector_P, parameters, retain_graph=True, materialize_grads=True
         )
-        bent_P: Tensor = torch.cat([one.reshape(-1) for one in second]) + damping * vector_P
-        return bent_P
+        return _flat(second) + damping * vector_P
 
     return product
 
@@ -119,3 +118,7 @@ def line_search(
         if improvement > 0 and kl <= delta:
             return LineSearch(fraction, improvement, kl)
     return LineSearch(0.0, 0.0, 0.0)
+
+
+def _flat(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat([one.reshape(-1) for one in parts])

@@ -7,6 +7,8 @@ is weighed by the counts of the whole, so the sum over processes is what one pro
              ─► epochs, mini-batches, micro-batches: loss ─► clip the gradient ─► optimiser
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -46,6 +48,8 @@ class Learner:
         self, policy: torch.nn.Module, settings: PolicyGradientSettings, accelerator: Accelerator
     ) -> None:
         self.average = MovingAverage(settings.objective.decay)
+        self.data_hash = ""
+        """Of all trained tokens so far, in order."""
         self._objective, self._schedule = settings.objective, settings.schedule
         self._accelerator = accelerator
         self._policy: Policy = policy  # type: ignore[assignment]  # a module has these too
@@ -87,6 +91,7 @@ class Learner:
         """
         admitted = admit(rollouts, self._objective, self._schedule)
         batch = [Scored(row) for row in admitted.rows]
+        self.data_hash = _hash(self.data_hash, admitted.rows)
         found = Tally(admitted, step)
         if not batch:
             return found.metrics({})
@@ -257,3 +262,10 @@ def _synced(
 ) -> AbstractContextManager[object]:
     """Gradients are exchanged between processes once, at the last micro-batch."""
     return nullcontext() if now else accelerator.no_sync(model)
+
+
+def _hash(before: str, rows: Sequence[Rollout]) -> str:
+    digest = hashlib.blake2b(before.encode(), digest_size=16)
+    for row in rows:
+        digest.update(json.dumps((row.prompt_ids, row.completion_ids)).encode())
+    return digest.hexdigest()

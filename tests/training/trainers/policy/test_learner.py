@@ -125,6 +125,7 @@ CHANGES: dict[str, dict[str, object]] = {
     "gspo": {"clip_low": 0.2, "clip_high": 0.2},
     "trpo": {"trust_region": {"delta": 0.1, "damping": 1e-3}},
 }
+STEPS = {"mixer": 150, "trpo": 100}  # cross-entropy comes first; and steps that are bounded
 ONE_UPDATE = {"reinforce", "rloo", "scst", "mixer", "mrt", "a2c", "trpo"}
 
 
@@ -163,11 +164,11 @@ def train(
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_preset_reaches_the_optimum(preset: str) -> None:
     assert expected_reward(Table(False)) == pytest.approx(1 / V)
-    assert expected_reward(train(preset, seed=0)) >= 0.95
+    assert expected_reward(train(preset, 0, STEPS.get(preset, 60))) >= 0.95
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_preset_reaches_the_optimum_from_other_seeds(preset: str, seed: int) -> None:
-    assert expected_reward(train(preset, seed)) >= 0.95
+    assert expected_reward(train(preset, seed, STEPS.get(preset, 60))) >= 0.95
