@@ -43,7 +43,8 @@ def fisher_product(
         second = torch.autograd.grad(
             gradient_P @ vector_P, parameters, retain_graph=True, materialize_grads=True
         )
-        return _flat(second) + damping * vector_P
+        product_P: Tensor = _flat(second) + damping * vector_P
+        return product_P
 
     return product
 

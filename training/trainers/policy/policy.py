@@ -23,8 +23,10 @@ class Predicted(NamedTuple):
 class Policy(Protocol):
     """What learns: a module that predicts, and knows its reference."""
 
-    head: torch.nn.Module | None
-    """Where the value comes from: it has a learning rate of its own."""
+    @property
+    def head(self) -> torch.nn.Module | None:
+        """Where the value comes from: it has a learning rate of its own."""
+        ...
 
     def __call__(self, inputs: Inputs) -> Predicted:
         """Return logits and values of the completions."""
