@@ -43,8 +43,7 @@ def fisher_product(
         second = torch.autograd.grad(
             gradient_P @ vector_P, parameters, retain_graph=True, materialize_grads=True
         )
-        product_P: Tensor = _flat(second) + damping * vector_P
-        return product_P
+        return _flat(second) + damping * vector_P
 
     return product
 

@@ -6,7 +6,8 @@ with a token-classification head of one label: saved, it is a process reward mod
 Such an engine gives sigmoid(V), which orders partial solutions as V does.
 
 The reference is the policy as training begins. Departures: the value model begins with V = 0
-everywhere; both models learn at the same time, as in the paper, but by one optimiser.
+everywhere, and learns that the state after the last action is worth the outcome, so that it can
+judge finished solutions; both models learn at the same time by one optimiser.
 """
 
 import time
@@ -163,38 +164,50 @@ def _loss(
     settings: OREOSettings,
 ) -> Tensor:
     found = log_ratios(forward, both, [one.scored for one in some])
-    mask_BT = found.batch.mask_BT
+    mask_BT, values_BU = found.batch.mask_BT, found.predicted.values_BU
     rewards_B = torch.tensor([one.reward for one in some], device=mask_BT.device)
-    assert found.predicted.values_BU is not None
-    values, ratios, mask = found.predicted.values_BU[:, :-1], found.ratios_BT, mask_BT
-    if settings.level == "step":
-        values, ratios, mask = _by_steps(values, ratios, some)
-    value = oreo_value_loss(values, ratios, rewards_B, mask, beta=settings.beta)
-    policy = oreo_policy_loss(values, ratios, rewards_B, mask, beta=settings.beta)
+    assert values_BU is not None
+    ends = [one.ends if settings.level == "step" else range(len(one.scored.ids)) for one in some]
+    values_BU, ratios_BS = _by_actions(values_BU, found.ratios_BT, ends)
+    actions_B = torch.tensor([len(one) for one in ends], device=mask_BT.device)
+    states_U = torch.arange(values_BU.shape[1], device=mask_BT.device)
+    # The state after the last action is one more, with nothing to come.
+    value = oreo_value_loss(
+        values_BU,
+        torch.nn.functional.pad(ratios_BS, (0, 1)),
+        rewards_B,
+        states_U <= actions_B.unsqueeze(1),
+        beta=settings.beta,
+    )
+    policy = oreo_policy_loss(
+        values_BU[:, :-1],
+        ratios_BS,
+        rewards_B,
+        states_U[:-1] < actions_B.unsqueeze(1),
+        beta=settings.beta,
+    )
     kl_BT = exact_kl(found.predicted.logits_BTV, found.reference_BTV)
     kl_B = torch.where(mask_BT, kl_BT, 0.0).sum(1) / mask_BT.sum(1)
     return value + policy + settings.kl_weight * kl_B.mean()
 
 
-def _by_steps(
-    values_BT: Tensor, ratios_BT: Tensor, some: Sequence[_Solution]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return values where steps begin (B, S), their log-ratios, and which there are."""
-    most = max(len(one.ends) for one in some)
-    steps_BT = torch.full(ratios_BT.shape, -1)
-    begins_BS = torch.zeros(len(some), most, dtype=torch.long)
-    mask_BS = torch.zeros(len(some), most, dtype=torch.bool)
-    for b, one in enumerate(some):
+def _by_actions(
+    values_BU: Tensor, ratios_BT: Tensor, ends: Sequence[Sequence[int]]
+) -> tuple[Tensor, Tensor]:
+    """Return the values before each action and after the last, and the log-ratio of each."""
+    most = max(map(len, ends))
+    actions_BT = torch.full(ratios_BT.shape, -1)
+    begins_BU = torch.zeros(len(ends), most + 1, dtype=torch.long)
+    for b, of_row in enumerate(ends):
         begin = 0
-        for s, end in enumerate(one.ends):
-            steps_BT[b, begin : end + 1] = s
-            begins_BS[b, s], mask_BS[b, s] = begin, True
+        for number, end in enumerate(of_row):
+            actions_BT[b, begin : end + 1] = number
             begin = end + 1
-    device = values_BT.device
+            begins_BU[b, number + 1] = begin
+    device = values_BU.device
     return (
-        values_BT.gather(1, begins_BS.to(device)),
-        step_log_ratios(ratios_BT, steps_BT.to(device), most),
-        mask_BS.to(device),
+        values_BU.gather(1, begins_BU.to(device)),
+        step_log_ratios(ratios_BT, actions_BT.to(device), most),
     )
 
 
