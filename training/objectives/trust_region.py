@@ -6,6 +6,7 @@ is sqrt(2 delta / x'Fx); then it is halved until the surrogate rises and the bou
 Departure: a little damping is added to F, as in every implementation.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -99,7 +100,7 @@ def natural_step(
     curvature = float(direction_P @ product(direction_P))
     if curvature <= 0:
         return torch.zeros_like(gradient_P)
-    return direction_P * (2 * delta / curvature) ** 0.5
+    return direction_P * math.sqrt(2 * delta / curvature)
 
 
 def line_search(
