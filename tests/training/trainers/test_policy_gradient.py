@@ -3,6 +3,7 @@
 A token earns where its id is even: half of the vocabulary does, and the optimum is 1.
 """
 
+import asyncio
 import json
 import math
 import subprocess
@@ -17,6 +18,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from cogitate.errors import ConfigError
+from cogitate.inference import HF, Completion, Message, Request, Sampling
 from cogitate.training import Checkpoint
 from cogitate.training.trainers.policy import (
     Objective,
@@ -205,6 +207,34 @@ def test_padding_and_the_size_of_a_pass_change_nothing(tiny_llama: Path, tmp_pat
         assert other.loss == pytest.approx(found[0].loss, abs=1e-5)
         assert other.kl == pytest.approx(found[0].kl, abs=1e-5)
         assert other.gradient_norm == pytest.approx(found[0].gradient_norm, rel=1e-3)
+
+
+def test_an_engine_samples_with_the_log_probabilities_that_are_trained(
+    tiny_llama: Path, tmp_path: Path
+) -> None:
+    """At the sampling temperature, for prompts and replies of different lengths in one batch."""
+
+    async def ask() -> list[Completion]:
+        engine = HF(tiny_llama)
+        sampling = Sampling(temperature=0.7, max_tokens=T)
+        requests = [
+            Request(messages=(Message("user", text),), sampling=sampling, n=4)
+            for text in ("6*7?", "What is 6 * 7, and why?")
+        ]
+        try:
+            return [one for request in requests for one in await engine.complete(request)]
+        finally:
+            await engine.close()
+
+    rows = [Rollout.of(one, earned(one.token_ids or ())) for one in asyncio.run(ask())]
+    assert {row.truncated for row in rows} == {True}
+    told = settings("grpo", temperature=0.7, steps=1)
+    trainer, _ = begin(tiny_llama, tmp_path, told)
+    [metrics] = trainer.train(PROMPTS, lambda prompts, step: rows).metrics
+    assert metrics.kl_old == pytest.approx(0, abs=1e-6)
+    wrong, _ = begin(tiny_llama, tmp_path / "wrong", settings("grpo", temperature=1.0, steps=1))
+    [metrics] = wrong.train(PROMPTS, lambda prompts, step: rows).metrics
+    assert metrics.kl_old > 1e-3
 
 
 def rollout(**more: object) -> Rollout:

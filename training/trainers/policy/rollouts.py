@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from cogitate.errors import ConfigError
+from cogitate.inference import Completion
 from cogitate.training.trainers.policy.settings import Objective, Schedule
 
 __all__ = ["Admitted", "Rollout", "Rollouts", "admit"]
@@ -62,6 +63,27 @@ class Rollout(BaseModel):
         if self.forced > tokens:
             raise ValueError(f"{self.forced} forced tokens of {tokens}: they are a beginning")
         return self
+
+    @classmethod
+    def of(cls, completion: Completion, reward: float | None, *, group: str = "") -> "Rollout":
+        """Return the rollout that a completion of an engine is.
+
+        Raises:
+            ConfigError: The engine does not tell the prompt's tokens.
+        """
+        if completion.prompt_ids is None:
+            raise ConfigError(
+                f"{completion.model or 'the engine'} does not tell the prompt's token ids: sample "
+                "with one that does (hf/ or vllm/)"
+            )
+        return cls(
+            prompt_ids=completion.prompt_ids,
+            completion_ids=completion.token_ids,
+            logprobs=completion.logprobs,
+            reward=reward,
+            group=group,
+            truncated=completion.finish == "length",
+        )
 
     @property
     def total(self) -> float:

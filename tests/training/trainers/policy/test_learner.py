@@ -4,6 +4,7 @@ The policy is a table: logits (and values) of each place and token before it. A 
 quarter where it is twice the one before it plus one, modulo six, so the optimum is 1.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from cogitate.errors import ConfigError
 from cogitate.training.objectives import sampled_tail, token_log_probs
 from cogitate.training.trainers.policy import (
     PRESETS,
@@ -172,3 +174,79 @@ def test_each_preset_reaches_the_optimum(preset: str) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_preset_reaches_the_optimum_from_other_seeds(preset: str, seed: int) -> None:
     assert expected_reward(train(preset, seed, STEPS.get(preset, 60))) >= 0.95
+
+
+def test_a_trust_region_is_kept_and_the_surrogate_rises() -> None:
+    told = settings("trpo")
+    delta = 0.05
+    told = told.model_copy(
+        update={
+            "objective": Objective.model_validate(
+                {"preset": "trpo", "trust_region": {"delta": delta}}
+            )
+        }
+    )
+    policy, generator = Table(values=True), torch.Generator().manual_seed(0)
+    learner = Learner(policy, told, Accelerator(cpu=True))
+    before = policy.logits.detach().log_softmax(-1)
+    rows = batch("trpo", policy, 0, generator)
+    metrics = learner.update(rows, 0)
+    after = policy.logits.detach().log_softmax(-1)
+    kl_TV = (before.exp() * (before - after)).sum(-1)
+    places = [(t, b) for row in rows for t, b in enumerate((0, *(row.completion_ids or ())[:-1]))]
+    mean = sum(float(kl_TV[t, b]) for t, b in places) / len(places)
+    assert metrics.fraction > 0
+    assert 0.2 * delta < mean <= delta
+    assert expected_reward(policy) > 1 / V
+
+
+def test_the_first_update_is_on_policy_and_later_epochs_are_not() -> None:
+    policy, generator = Table(values=False), torch.Generator().manual_seed(0)
+    rows = batch("grpo", policy, 0, generator)
+    once = settings("grpo", epochs=1, minibatches=1)
+    assert Learner(policy, once, Accelerator(cpu=True)).update(rows, 0).kl_old == pytest.approx(
+        0, abs=1e-6
+    )
+    again = settings("grpo", epochs=3, minibatches=1, learning_rate=0.5)
+    metrics = Learner(Table(values=False), again, Accelerator(cpu=True)).update(rows, 0)
+    assert metrics.kl_old > 0.01 and metrics.clip_fraction > 0 and metrics.updates == 3
+
+
+def test_a_gradient_that_is_no_number_moves_nothing_and_is_counted() -> None:
+    class Broken(Table):
+        def forward(self, inputs: Inputs) -> Predicted:
+            return Predicted(super().forward(inputs).logits_BTV * math.nan, None)
+
+    policy = Broken(values=False)
+    rows = batch("rloo", Table(values=False), 0, torch.Generator().manual_seed(0))
+    metrics = Learner(policy, settings("rloo"), Accelerator(cpu=True)).update(rows, 0)
+    assert (metrics.updates, metrics.not_finite) == (0, 1)
+    assert not policy.logits.any()
+
+
+def test_values_explain_the_returns_better_and_better() -> None:
+    told: list[StepMetrics] = []
+    train("a2c", 0, 40, told.append)
+    assert told[0].explained_variance == pytest.approx(0, abs=1e-6)
+    assert max(one.explained_variance for one in told) > 0.3
+    assert told[-1].entropy < told[0].entropy == pytest.approx(math.log(V))
+
+
+def test_tokens_that_were_given_are_imitated_and_earn_nothing() -> None:
+    policy = Table(values=False)
+    given = [
+        sample(policy, torch.Generator().manual_seed(s), group="", given=(1, 3, 1, 3))
+        for s in range(2)
+    ]
+    learner = Learner(policy, settings("mixer"), Accelerator(cpu=True))
+    metrics = learner.update(given, 0)
+    assert metrics.tokens == 0
+    # Cross-entropy of the even policy, summed over the response.
+    assert metrics.policy_loss == pytest.approx(T * math.log(V))
+    assert int(policy.logits.detach()[0, 0].argmax()) == 1
+
+
+def test_given_tokens_are_for_mixer_alone() -> None:
+    row = sample(Table(values=False), torch.Generator(), group="", given=(1,))
+    with pytest.raises(ConfigError, match="mixer"):
+        Learner(Table(values=False), settings("rloo"), Accelerator(cpu=True)).update([row], 0)
