@@ -181,7 +181,9 @@ def fit(
             accelerator.clip_grad_norm_(learn, settings.max_gradient_norm)
             adam.step()
             adam.zero_grad()
-            losses.append(float(accelerator.reduce(share.detach(), reduction="sum")))
+            whole = accelerator.reduce(share.detach(), reduction="sum")
+            assert isinstance(whole, Tensor)
+            losses.append(float(whole))
             if on_step is not None:
                 on_step(len(losses), total)
     return losses

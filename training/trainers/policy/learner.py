@@ -229,7 +229,8 @@ class Learner:
 
     def _sum(self, one: Tensor) -> Tensor:
         """Add up over processes."""
-        total: Tensor = self._accelerator.reduce(one, reduction="sum")
+        total = self._accelerator.reduce(one, reduction="sum")
+        assert isinstance(total, Tensor)
         return total
 
     def _teaches(self, batch: Sequence[Scored]) -> bool:
