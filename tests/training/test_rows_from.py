@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
+import networkx as nx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -186,6 +187,24 @@ def test_pairs_and_lists_never_cross_parents(graph: ThoughtGraph) -> None:
     values = {name: found[0].value for name, found in ValueBackup()(graph).credits.items()}
     for pair in episodes.preferences():
         assert values[pair.chosen.thought] > 0.5 >= values[pair.rejected.thought]
+
+
+@given(graphs())
+def test_graphs_are_ordered_and_backed_up_as_networkx_would(graph: ThoughtGraph) -> None:
+    order = nx.lexicographical_topological_sort(
+        graph, key=lambda name: (name.rpartition(".")[0], graph.thought(name).sample)
+    )
+    assert [thought.id for thought in graph.in_order()] == list(order)
+    reduced = nx.transitive_reduction(graph)
+    credits = ValueBackup()(graph, grades_of(graph)).credits
+    for name in graph:
+        below = [credits[child][0].value for child in reduced[name] if child in credits]
+        if below:
+            assert credits[name][0].value == pytest.approx(sum(below) / len(below))
+
+
+def grades_of(graph: ThoughtGraph) -> dict[str, float]:
+    return {t.id: float(t.answer == "42") for t in graph.thoughts() if t.answer}
 
 
 def shepherd() -> ThoughtGraph:
