@@ -1,5 +1,6 @@
 """Rows by hand: MALT's tree, Math-Shepherd's labels, merges, lying critics, restarts and chains."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -312,6 +313,19 @@ def test_episodes_of_an_iterator_can_be_harvested_once() -> None:
         list(episodes.preferences())
     again = harvest([malt(MALT)])
     assert list(again.sft()) == list(again.sft())
+
+
+async def _inside() -> list[str]:
+    rows = iter(harvest([malt(MALT, "a"), malt(MALT, "b")]).sft(role="critic"))
+    return [row.thought for row in rows]
+
+
+def test_rows_are_made_inside_of_a_running_loop_and_left_halfway() -> None:
+    assert len(asyncio.run(_inside())) == 6
+    begun_ = iter(harvest([malt(MALT, "a"), malt(MALT, "b")]).sft())
+    assert next(begun_).thought == "g.0"
+    assert len(asyncio.run(_inside())) == 6
+    assert len(list(begun_)) == 31
 
 
 def test_only_one_episode_is_held_at_a_time() -> None:
