@@ -249,6 +249,16 @@ def test_values_label_steps_too_and_advantages_do_not() -> None:
         list(harvest([graph], credit=GroupRelative(reward="value")).steps())
 
 
+def test_an_advantage_of_0_says_neither_yes_nor_no() -> None:
+    mixed, right = begun("mixed"), begun("right")
+    for graph, answers in ((mixed, (42, 41)), (right, (42, 42))):
+        for i, answer in enumerate(answers):
+            solution(graph, f"g.{i}", answer, [graph.root])
+    rows = harvest([mixed, right], credit=GroupRelative()).unpaired()
+    assert [(row.problem, row.wanted) for row in rows] == [("mixed", True), ("mixed", False)]
+    assert rows.counts["unsure"] == 2
+
+
 def test_a_step_is_trained_after_those_before_it() -> None:
     graph = shepherd()
     rows = {row.thought: row for row in harvest([graph]).sft()}
