@@ -62,14 +62,15 @@ class Judge:
         found: dict[str, float] = {}
         solutions = _solutions(graph)
         open_ = [t for t in solutions if t.text and (self.regrade or "grader" not in t.scores)]
-        self._grade(graph, {a for t in open_ for a in _answers(graph, t) if a is not None})
+        answers = {thought.id: _answers(graph, thought) for thought in open_}
+        self._grade(graph, {a for several in answers.values() for a in several if a is not None})
         for thought in solutions:
             claimed = thought.scores.get("grader")
             if not thought.text:
                 faults[thought.id] = "failed"
             elif not self.regrade and claimed is not None:
                 found[thought.id] = claimed
-            elif isinstance(outcome := self._outcome(graph, thought), str):
+            elif isinstance(outcome := self._outcome(graph, thought, answers[thought.id]), str):
                 faults[thought.id] = outcome
             else:
                 found[thought.id] = outcome
@@ -84,9 +85,10 @@ class Judge:
             graph.score(graph.thought(name), "grader", score)
         return Graded(graph, faults)
 
-    def _outcome(self, graph: ThoughtGraph, thought: Thought) -> float | str:
+    def _outcome(
+        self, graph: ThoughtGraph, thought: Thought, answers: set[str | None]
+    ) -> float | str:
         """Return the grade of a thought, or why it has none."""
-        answers = _answers(graph, thought)
         scores = {0.0 if answer is None else self._known[_key(graph, answer)] for answer in answers}
         if None in scores:
             return "undecided"

@@ -1,9 +1,11 @@
 """Rows by hand: MALT's tree, Math-Shepherd's labels, merges, lying critics, restarts and chains."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
+import networkx as nx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -188,6 +190,24 @@ def test_pairs_and_lists_never_cross_parents(graph: ThoughtGraph) -> None:
         assert values[pair.chosen.thought] > 0.5 >= values[pair.rejected.thought]
 
 
+@given(graphs())
+def test_graphs_are_ordered_and_backed_up_as_networkx_would(graph: ThoughtGraph) -> None:
+    order = nx.lexicographical_topological_sort(
+        graph, key=lambda name: (name.rpartition(".")[0], graph.thought(name).sample)
+    )
+    assert [thought.id for thought in graph.in_order()] == list(order)
+    reduced = nx.transitive_reduction(graph)
+    credits = ValueBackup()(graph, grades_of(graph)).credits
+    for name in graph:
+        below = [credits[child][0].value for child in reduced[name] if child in credits]
+        if below:
+            assert credits[name][0].value == pytest.approx(sum(below) / len(below))
+
+
+def grades_of(graph: ThoughtGraph) -> dict[str, float]:
+    return {t.id: float(t.answer == "42") for t in graph.thoughts() if t.answer}
+
+
 def shepherd() -> ThoughtGraph:
     """Two first steps; two completions of each step; the second path was never ended."""
     graph = begun()
@@ -227,6 +247,16 @@ def test_values_label_steps_too_and_advantages_do_not() -> None:
     assert [step.label for step in whole.steps] == pytest.approx([2 / 3, 1, 1])
     with pytest.raises(ConfigError, match="MonteCarloSteps"):
         list(harvest([graph], credit=GroupRelative(reward="value")).steps())
+
+
+def test_an_advantage_of_0_says_neither_yes_nor_no() -> None:
+    mixed, right = begun("mixed"), begun("right")
+    for graph, answers in ((mixed, (42, 41)), (right, (42, 42))):
+        for i, answer in enumerate(answers):
+            solution(graph, f"g.{i}", answer, [graph.root])
+    rows = harvest([mixed, right], credit=GroupRelative()).unpaired()
+    assert [(row.problem, row.wanted) for row in rows] == [("mixed", True), ("mixed", False)]
+    assert rows.counts["unsure"] == 2
 
 
 def test_a_step_is_trained_after_those_before_it() -> None:
@@ -293,6 +323,19 @@ def test_episodes_of_an_iterator_can_be_harvested_once() -> None:
         list(episodes.preferences())
     again = harvest([malt(MALT)])
     assert list(again.sft()) == list(again.sft())
+
+
+async def _inside() -> list[str]:
+    rows = iter(harvest([malt(MALT, "a"), malt(MALT, "b")]).sft(role="critic"))
+    return [row.thought for row in rows]
+
+
+def test_rows_are_made_inside_of_a_running_loop_and_left_halfway() -> None:
+    assert len(asyncio.run(_inside())) == 6
+    begun_ = iter(harvest([malt(MALT, "a"), malt(MALT, "b")]).sft())
+    assert next(begun_).thought == "g.0"
+    assert len(asyncio.run(_inside())) == 6
+    assert len(list(begun_)) == 31
 
 
 def test_only_one_episode_is_held_at_a_time() -> None:

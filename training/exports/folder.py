@@ -17,6 +17,9 @@ __all__ = ["whole_file", "whole_folder"]
 def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
     """Give a folder to write into, which takes the place of `folder` once all went well.
 
+    No file system exchanges two folders in one step everywhere: a process that is killed between
+    the two renames leaves no `folder`, and what was there in the hidden one beside it.
+
     Args:
         folder: Where it shall be. What is there is replaced only where it holds the file `mark`,
             or nothing.

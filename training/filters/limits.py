@@ -5,6 +5,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from cogitate.errors import ConfigError
 from cogitate.tasks.held_back import same_text
@@ -21,7 +22,7 @@ class Length:
 
     least: int = 1
     most: int = 4096
-    unit: str = "tokens"
+    unit: Literal["tokens", "characters"] = "tokens"
     """`tokens` as they were sampled (rows without them are dropped), or `characters`."""
 
     def __post_init__(self) -> None:

@@ -29,13 +29,14 @@ class Worth(NamedTuple):
     def of(cls, credits: list[Credit]) -> "Worth":
         """Put a thought's credits together: the mean, where it is part of several trajectories.
 
-        An advantage is worth imitating above 0: the thought is better than its siblings.
+        An advantage is worth imitating above 0, where the thought is better than its siblings; at 0
+        it says nothing, for they may all be right.
         """
         first = credits[0]
         value = sum(credit.value for credit in credits) / len(credits)
         positive = first.positive
         if first.measure == "advantage":
-            positive = value > 0
+            positive = None if value == 0 else value > 0
         return cls(value, positive, first.measure, first.origin)
 
 
