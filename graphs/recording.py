@@ -1,17 +1,17 @@
 """What a run needs of whoever keeps it; `cogitate.memory.RunStore` keeps it in a file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cogitate.agents import Team
 from cogitate.graphs.budget import Budget
 from cogitate.graphs.episode import Episode
 from cogitate.graphs.strategy import Strategy
-from cogitate.inference import Engine, Engines
+from cogitate.inference import Engine, Engines, Usage
 from cogitate.tasks import Example, Problem
 
-__all__ = ["InMemory", "Layer", "Place", "Plan", "Recorder", "Recording"]
+__all__ = ["InMemory", "Layer", "Place", "Plan", "Recorder", "Recording", "Tally"]
 
 Layer = Callable[[Engine], Engine]
 """What puts an engine around an engine."""
@@ -29,6 +29,27 @@ class Plan:
     seed: int
     replay: bool = False
     """Think about finished problems again, without any model, and see that the same comes out."""
+
+
+class Tally(NamedTuple):
+    """What the finished problems of a run came to."""
+
+    finished: int
+    correct: int
+    """How many answers are wholly right."""
+    usage: Usage
+    """Tokens and calls of all together."""
+
+    @classmethod
+    def of(cls, episodes: Iterable[Episode]) -> "Tally":
+        """Count episodes."""
+        finished = correct = 0
+        usage = Usage(calls=0)
+        for episode in episodes:
+            finished += 1
+            correct += episode.correct
+            usage += Usage(calls=0) if episode.result is None else episode.result.usage
+        return cls(finished, correct, usage)
 
 
 class Place(Protocol):
@@ -56,9 +77,8 @@ class Place(Protocol):
 class Recording(Protocol):
     """A run that is being kept."""
 
-    @property
-    def before(self) -> Sequence[Episode]:
-        """What earlier runs have finished, in the order of the problems."""
+    def tally(self) -> "Tally":
+        """Count what is finished, by whoever worked on it."""
         ...
 
     @property
@@ -105,9 +125,12 @@ class InMemory:
     """A run that nobody keeps."""
 
     plan: Plan
-    before: Sequence[Episode] = ()
     _kept: dict[int, Episode] = field(default_factory=dict)
     _next: int = 0
+
+    def tally(self) -> Tally:
+        """Count what is finished."""
+        return Tally.of(self._kept.values())
 
     @property
     def episodes(self) -> list[Episode]:

@@ -26,7 +26,8 @@ class Report:
     """All episodes of a run, in the order of the problems."""
 
     episodes: Sequence[Episode]
-    """Those of a store are read when they are looked at, each time anew."""
+    """Those of a store are read when they are looked at, each time anew; with what other processes
+    have finished of the same run."""
     correct: int
     """How many answers are wholly right."""
     usage: Usage
@@ -104,13 +105,13 @@ async def arun(
     finally:
         if engines is None:
             await pool.close()
-    episodes = work.recording.episodes
+    finished, correct, usage = work.recording.tally()
     return Report(
-        episodes,
-        work.correct,
-        work.usage,
+        work.recording.episodes,
+        correct,
+        usage,
         time.perf_counter() - started,
-        interrupted=len(episodes) < len(problems),
+        interrupted=finished < len(problems),
     )
 
 
@@ -120,7 +121,7 @@ run = blocking(
 
 
 class _Work:
-    """What all workers of a run share, and the sum of what they have finished."""
+    """What all workers of a run share."""
 
     def __init__(
         self,
@@ -131,8 +132,6 @@ class _Work:
         stop: asyncio.Event | None,
     ) -> None:
         self.recording = recording
-        self.correct = sum(episode.correct for episode in recording.before)
-        self.usage = sum((e.result.usage for e in recording.before if e.result), Usage(calls=0))
         self._plan = plan
         self._engines = engines
         self._on_episode = on_episode
@@ -157,8 +156,6 @@ class _Work:
             await place.keep(episode)
         finally:
             place.free()
-        self.correct += episode.correct
-        self.usage += Usage(calls=0) if episode.result is None else episode.result.usage
         if self._on_episode is not None:
             self._on_episode(episode)
 

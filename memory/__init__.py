@@ -1,8 +1,26 @@
-"""What is kept between problems: lessons and solved examples so far."""
+"""What is kept: runs in a store, and lessons and solved examples between problems."""
 
+from cogitate.memory.credit_rows import CreditRow
+from cogitate.memory.database import Database, Durability
 from cogitate.memory.embedder import Embedder, MiniLM
 from cogitate.memory.experience import Experience
 from cogitate.memory.lessons import LessonBook
 from cogitate.memory.remembered import Kept
+from cogitate.memory.run_record import Made, RunRecord
+from cogitate.memory.store import KeptEpisode, RunInfo, RunStore
 
-__all__ = ["Embedder", "Experience", "Kept", "LessonBook", "MiniLM"]
+__all__ = [
+    "CreditRow",
+    "Database",
+    "Durability",
+    "Embedder",
+    "Experience",
+    "Kept",
+    "KeptEpisode",
+    "LessonBook",
+    "Made",
+    "MiniLM",
+    "RunInfo",
+    "RunRecord",
+    "RunStore",
+]

@@ -10,7 +10,7 @@ with `normal` a power cut, but not the death of the process, may undo the last o
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from hashlib import blake2b
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple, Self, TypeVar
 
 import apsw
 
-from cogitate.errors import ConfigError, StoreError
+from cogitate.errors import ConfigError, DataError, StoreError
 
 __all__ = ["Database", "Durability", "once", "source_row"]
 
@@ -64,11 +64,11 @@ class Database:
         self.path = Path(path)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
+        self._reading = threading.Lock()
         try:
             self._writer = self._open(durability, vfs)
             self._migrate(migrations)
-            self.connection = self._open(durability, vfs)
-            """For reading, by any thread; one call at a time."""
+            self._reader = self._open(durability, vfs)
         except apsw.NotADBError:
             raise ConfigError(f"{path}: this is no run store: give another file") from None
         except apsw.Error as error:
@@ -110,17 +110,24 @@ class Database:
 
     def rows(
         self, shape: Callable[..., T], query: str, bindings: "Sequence[apsw.SQLiteValue]" = ()
-    ) -> Iterator[T]:
-        """Yield `shape(*row)` for each row that a query finds.
+    ) -> list[T]:
+        """Return `shape(*row)` for each row that a query finds; for any thread.
+
+        All of them at once, since whoever reads on holds up the reuse of the file's WAL.
 
         Raises:
             StoreError: The file cannot be read, or is damaged there.
+            DataError: A text is damaged.
         """
+        if self._closed:
+            raise StoreError(f"{self.path} is closed: open it again")
         try:
-            for row in self.connection.execute(query, tuple(bindings)):
-                yield shape(*row)
+            with self._reading:
+                return [shape(*row) for row in self._reader.execute(query, tuple(bindings))]
         except apsw.Error as error:
             raise self._failure(error) from error
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self.path}: a text is damaged: {error}") from None
 
     async def write(self, job: Callable[[apsw.Connection], T]) -> T:
         """Run `job` in the next transaction, and return what it returns once that is committed.
@@ -149,7 +156,7 @@ class Database:
             self._closed = True
             self._jobs.put(None)
             self._thread.join()
-            self.connection.close()
+            self._reader.close()
             self._writer.close()
 
     def __enter__(self) -> Self:

@@ -14,7 +14,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import TypeVar
 
 import apsw
 
@@ -26,23 +26,24 @@ from cogitate.errors import (
     PromptTooLong,
 )
 from cogitate.inference import Completion, Engine, EngineInfo, Rating, Request, Score, Usage
-from cogitate.memory.codec import digest_of, floats, floats_cell, ids, ids_cell
-from cogitate.memory.database import Database, once, source_row
+from cogitate.memory.codec import digest_of
+from cogitate.memory.database import Database
+from cogitate.memory.lines import (
+    Line,
+    add_lines,
+    as_lines,
+    numbers_of,
+    read_lines,
+    read_replies,
+    take_out,
+)
 
-__all__ = ["COMPLETION", "CompletionRow", "Journal", "Journaled", "Line", "completion_of"]
+__all__ = ["Journal", "Journaled"]
 
 T = TypeVar("T")
 
 _PATIENCE = 60.0
 """Seconds that a replay waits for the strategy to cancel a call of which nothing was kept."""
-
-
-class Line(NamedTuple):
-    """A completion that was kept, and its key in the journal of its problem."""
-
-    key: bytes
-    sample: int
-    completion: Completion
 
 
 class Journal:
@@ -62,13 +63,13 @@ class Journal:
         self._problem = problem
         self._weights = weights
         self._replay = replay
-        lines, replies = _lines(db, problem), _replies(db, problem)
+        lines, replies = read_lines(db, problem), read_replies(db, problem)
         self._kept = {(line.key, line.sample): line for line in lines.sound}
         self._replies = dict(replies.sound)
         self.damaged = len(lines.damaged) + len(replies.damaged)
         """Lines that cannot be trusted. They are taken out, so what they said is asked again."""
         if self.damaged:
-            db.write_now(lambda db: _take_out(db, lines.damaged, replies.damaged))
+            db.write_now(lambda db: take_out(db, lines.damaged, replies.damaged))
         self.asked: dict[tuple[str, int], Line] = {}
         """What was given in this episode, by position and sample number."""
         self.replayed = 0
@@ -104,13 +105,14 @@ class Journal:
                     f"{engine.info.model} gave {len(fresh)} completions for n={len(missing)}: "
                     "an engine must answer all samples or raise"
                 )
-            lines = [Line(key, n, one) for n, one in zip(missing, fresh, strict=True)]
-            await self._db.write(lambda db: _add(db, self._problem, request, lines))
-            for line in lines:
+            lines = as_lines(key, missing, fresh, engine.info)
+            for line in await self._db.write(
+                lambda db: add_lines(db, self._problem, request, lines)
+            ):
                 found[line.sample] = self._kept[key, line.sample] = line
         for n in numbers:
             self.asked[request.position, n] = found[n]
-        return [found[n].completion for n in numbers]
+        return [found[n].given(leads=n == numbers[0]) for n in numbers]
 
     async def score(self, engine: Engine, request: Request, texts: Sequence[str]) -> list[Score]:
         """Return the scores that are kept, or have the texts scored."""
@@ -118,7 +120,7 @@ class Journal:
         async def call() -> str:
             scores = await engine.score(request, texts)
             return json.dumps(
-                [[s.text, s.token_ids, s.logprobs, _numbers(s.usage)] for s in scores]
+                [[s.text, s.token_ids, s.logprobs, numbers_of(s.usage)] for s in scores]
             )
 
         body = await self._reply(self.key("score", engine.info, request, tuple(texts)), call)
@@ -132,7 +134,7 @@ class Journal:
 
         async def call() -> str:
             rating = await engine.rate(request, steps)
-            return json.dumps([rating.scores, _numbers(rating.usage)])
+            return json.dumps([rating.scores, numbers_of(rating.usage)])
 
         body = await self._reply(self.key("rate", engine.info, request, tuple(steps)), call)
         scores, usage = json.loads(body)
@@ -142,9 +144,7 @@ class Journal:
         if key in self._replies:
             self.replayed += 1
             return self._replies[key]
-        body = await self._called(digest_of("failure", key), call)
-        await self._keep(key, body)
-        return body
+        return await self._keep(key, await self._called(digest_of("failure", key), call))
 
     async def _called(self, failure: bytes, call: Callable[[], Awaitable[T]]) -> T:
         """Call a model; where that failed before and would again, fail without a call."""
@@ -165,12 +165,19 @@ class Journal:
             await self._keep(failure, body)
             raise
 
-    async def _keep(self, key: bytes, body: str) -> None:
-        row = (self._problem, key, body, digest_of(self._problem, key, body))
-        await self._db.write(
-            lambda db: db.execute("INSERT OR IGNORE INTO replies VALUES(NULL,?,?,?,?)", row)
-        )
-        self._replies.setdefault(key, body)
+    async def _keep(self, key: bytes, body: str) -> str:
+        """Keep a reply, and return the one that stands: another run may have been faster."""
+        problem = self._problem
+
+        def put(db: apsw.Connection) -> str:
+            row = (problem, key, body, digest_of(problem, key, body))
+            db.execute("INSERT OR IGNORE INTO replies VALUES(NULL,?,?,?,?)", row)
+            query = "SELECT body FROM replies WHERE problem = ? AND key = ?"
+            [(standing,)] = db.execute(query, (problem, key))
+            return str(standing)
+
+        self._replies[key] = await self._db.write(put)
+        return self._replies[key]
 
 
 class Journaled:
@@ -209,154 +216,6 @@ def _less(request: Request, missing: tuple[int, ...], found: Mapping[int, Line])
     if not found:
         return request
     return replace(request, n=len(missing), sample=missing[0], numbers=missing)
-
-
-class CompletionRow(NamedTuple):
-    """The columns of `COMPLETION`."""
-
-    key: bytes | None
-    sample: int | None
-    text: str
-    reasoning: str | None
-    finish: str
-    stop: str | None
-    usage: str
-    prompt_ids: bytes | None
-    tokens: bytes | None
-    logprobs: bytes | None
-    latency: float
-    digest: bytes
-    model: str
-    revision: str
-    adapter: str | None
-    adapter_revision: str
-
-
-COMPLETION = (
-    "c.key, c.sample, c.text, c.reasoning, c.finish, c.stop, c.usage, x.body, c.tokens, c.logprobs,"
-    " c.latency, c.digest, s.model, s.revision, s.adapter, s.adapter_revision"
-)
-"""Of completions c, their sources s and contexts x."""
-
-
-def completion_of(row: CompletionRow) -> Completion:
-    """What a row says.
-
-    Raises:
-        DataError: It is damaged.
-    """
-    if row.finish not in ("stop", "length"):
-        raise DataError(f"a completion ended by {row.finish!r}")
-    try:
-        usage = Usage(*json.loads(row.usage))
-    except (ValueError, TypeError) as error:
-        raise DataError(f"the usage of a completion cannot be read: {error}") from None
-    return Completion(
-        text=row.text,
-        reasoning=row.reasoning or "",
-        finish="stop" if row.finish == "stop" else "length",
-        stop=row.stop,
-        usage=usage,
-        prompt_ids=ids(row.prompt_ids),
-        token_ids=ids(row.tokens),
-        logprobs=floats(row.logprobs),
-        model=row.model,
-        revision=row.revision,
-        adapter=row.adapter,
-        adapter_revision=row.adapter_revision,
-        latency=row.latency,
-    )
-
-
-class _Read(NamedTuple, Generic[T]):
-    sound: list[T]
-    damaged: list[int]
-    """The ids of rows that cannot be trusted."""
-
-
-def _lines(db: Database, problem: int) -> _Read[Line]:
-    found: _Read[Line] = _Read([], [])
-    rows = db.rows(
-        lambda row, *columns: (row, CompletionRow(*columns)),
-        f"SELECT c.id, {COMPLETION} FROM completions c LEFT JOIN sources s ON s.id = c.source"
-        " LEFT JOIN contexts x ON x.id = c.context WHERE c.problem = ?",
-        (problem,),
-    )
-    for number, row in rows:
-        try:
-            line = Line(row.key or b"", row.sample or 0, completion_of(row))
-        except (DataError, TypeError):
-            found.damaged.append(number)
-            continue
-        if _digest(problem, line) == row.digest:
-            found.sound.append(line)
-        else:
-            found.damaged.append(number)
-    return found
-
-
-def _replies(db: Database, problem: int) -> _Read[tuple[bytes, str]]:
-    found: _Read[tuple[bytes, str]] = _Read([], [])
-    query = "SELECT id, key, body, digest FROM replies WHERE problem = ?"
-    for number, key, body, digest in db.rows(lambda *row: row, query, (problem,)):
-        if digest == digest_of(problem, key, body):
-            found.sound.append((key, body))
-        else:
-            found.damaged.append(number)
-    return found
-
-
-def _take_out(db: apsw.Connection, lines: Sequence[int], replies: Sequence[int]) -> None:
-    db.executemany("DELETE FROM completions WHERE id = ?", [(number,) for number in lines])
-    db.executemany("DELETE FROM replies WHERE id = ?", [(number,) for number in replies])
-
-
-def _digest(problem: int, line: Line) -> bytes:
-    """Of a completion, and of where it belongs."""
-    one = line.completion
-    return digest_of(
-        problem,
-        line.key,
-        line.sample,
-        (one.text, one.reasoning, one.finish, one.stop, _numbers(one.usage), one.latency),
-        (one.prompt_ids, one.token_ids, one.logprobs),
-        (one.model, one.revision, one.adapter, one.adapter_revision),
-    )
-
-
-def _numbers(usage: Usage) -> tuple[float, ...]:
-    return usage.prompt, usage.cached, usage.completion, usage.calls, usage.money
-
-
-def _add(db: apsw.Connection, problem: int, request: Request, lines: Sequence[Line]) -> None:
-    for line in lines:
-        one = line.completion
-        asker = request.agent, request.role, request.operation
-        source = source_row(
-            db, (*asker, one.model, one.revision, one.adapter, one.adapter_revision)
-        )
-        context = None
-        if (cell := ids_cell(one.prompt_ids)) is not None:
-            context = once(db, "contexts", cell)
-        db.execute(
-            "INSERT INTO completions VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                problem,
-                line.key,
-                line.sample,
-                source,
-                one.text,
-                one.reasoning or None,
-                one.finish,
-                one.stop,
-                json.dumps(_numbers(one.usage)),
-                context,
-                ids_cell(one.token_ids),
-                floats_cell(one.logprobs),
-                one.latency,
-                _digest(problem, line),
-            ),
-        )
 
 
 _ERRORS = {kind.__name__: kind for kind in (EngineUnavailable, EngineRefused, PromptTooLong)}

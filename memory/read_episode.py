@@ -10,7 +10,7 @@ from cogitate.graphs.thought import Tokens
 from cogitate.inference import Completion, Message, Usage
 from cogitate.memory.codec import messages
 from cogitate.memory.database import Database
-from cogitate.memory.journal import COMPLETION, CompletionRow, completion_of
+from cogitate.memory.lines import COMPLETION, CompletionRow, completion_of
 from cogitate.memory.write_episode import episode_digest
 from cogitate.tasks import Grade, Problem
 

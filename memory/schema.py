@@ -29,8 +29,7 @@ CREATE TABLE runs(
     strategy TEXT NOT NULL,
     config TEXT NOT NULL,
     verified INTEGER NOT NULL,
-    created TEXT NOT NULL,
-    finished INTEGER NOT NULL DEFAULT 0
+    created TEXT NOT NULL
 );
 CREATE TABLE problems(
     id INTEGER PRIMARY KEY,

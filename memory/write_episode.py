@@ -14,20 +14,23 @@ from cogitate.graphs.thought import Tokens
 from cogitate.inference import Completion, Message
 from cogitate.memory.codec import digest_of, messages_cell
 from cogitate.memory.database import once, source_row
-from cogitate.memory.journal import Line
+from cogitate.memory.lines import Line
 
 __all__ = ["content_of", "episode_digest", "write_episode"]
 
 
 def content_of(episode: Episode) -> tuple[object, ...]:
-    """Everything an episode says that no clock and no batching decides, to be compared."""
+    """Everything an episode says that no clock and no batching decides, to be compared.
+
+    Money is rounded: sums of its parts differ in their last bits with the order of the calls.
+    """
     grade, result = episode.grade, episode.result
     told: tuple[object, ...] = ()
     if result is not None:
         usage = result.usage
         told = (
             None if result.thought is None else result.thought.id,
-            (usage.prompt, usage.completion, usage.calls, usage.money),
+            (usage.prompt, usage.completion, usage.calls, round(usage.money, 9)),
             result.stopped,
             result.oracle,
         )
@@ -69,7 +72,7 @@ _PLAIN = (
 def episode_digest(episode: Episode) -> bytes:
     """Return what changes when anything of an episode, or of its clock, does."""
     result = episode.result
-    clock = None if result is None else (result.seconds, result.usage.cached)
+    clock = None if result is None else (result.seconds, result.usage.cached, result.usage.money)
     return digest_of(content_of(episode), clock)
 
 

@@ -1,0 +1,78 @@
+"""What credit methods said of thoughts, as rows: appended, each once, and never changed."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import apsw
+
+from cogitate.errors import DataError
+from cogitate.memory.codec import digest_of
+from cogitate.memory.database import Database
+
+__all__ = ["CreditRow", "append_credits", "read_credits"]
+
+
+class CreditRow(NamedTuple):
+    """One credit of one thought, as `cogitate.training.Credit` has it."""
+
+    thought: str
+    """Its id in the graph of its episode."""
+    measure: str
+    value: float
+    samples: int
+    low: float | None
+    high: float | None
+    """Both ends of its interval, or None."""
+    positive: bool | None
+    trajectory: str | None
+    origin: str
+    """Method, version, parameters and source, as JSON."""
+
+
+def append_credits(db: apsw.Connection, episode: int, rows: Iterable[CreditRow]) -> int:
+    """Add the credits that are not there yet, within a transaction, and return how many were new.
+
+    Raises:
+        DataError: A thought is not of that episode.
+    """
+    query = "SELECT id FROM thoughts WHERE episode = ?"
+    thoughts = {thought for (thought,) in db.execute(query, (episode,))}
+    before = db.total_changes()
+    for row in rows:
+        if row.thought not in thoughts:
+            raise DataError(
+                f"episode {episode} has no thought {row.thought!r}: give credit to its own thoughts"
+            )
+        db.execute(
+            "INSERT OR IGNORE INTO credits VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?)",
+            (episode, *row, _digest(episode, row)),
+        )
+    return db.total_changes() - before
+
+
+def read_credits(db: Database, episode: int) -> tuple[Sequence[CreditRow], int]:
+    """Return the credits of an episode, oldest first, and how many rows were damaged."""
+    sound: list[CreditRow] = []
+    damaged = 0
+    query = (
+        "SELECT thought, measure, value, samples, low, high, positive, trajectory, origin, digest"
+        " FROM credits WHERE episode = ? ORDER BY id"
+    )
+    for *columns, digest in db.rows(lambda *row: row, query, (episode,)):
+        row = CreditRow(*columns)
+        if row.positive is not None:
+            row = row._replace(positive=bool(row.positive))
+        if _digest(episode, row) == digest:
+            sound.append(row)
+        else:
+            damaged += 1
+    return sound, damaged
+
+
+def _digest(episode: int, row: CreditRow) -> bytes:
+    floats = row._replace(
+        value=float(row.value),
+        low=None if row.low is None else float(row.low),
+        high=None if row.high is None else float(row.high),
+    )
+    return digest_of(episode, *floats)

@@ -1,0 +1,292 @@
+"""The run store: everything that runs thought, in one file that survives a kill at any instant.
+
+    with RunStore("runs.db") as store:
+        cogitate.run(problems, team, strategy, store=store)      # the same call goes on by itself
+        for episode in store.episodes():
+            ...
+
+A run is known by its team, weights, strategy, budget, seed and worked examples: the same again is
+the same run, with more problems too. Another run in the same file takes from the journal whatever
+it asks for that was asked before. Several processes of one machine may work in one store, each on
+problems of its own; what a process that died had claimed is free at once, and what was in its
+journal is not asked again. Left out: network file systems, whose locks cannot be trusted.
+"""
+
+import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import apsw
+
+from cogitate.errors import ConfigError, DataError, StoreError
+from cogitate.graphs import Episode, ThoughtGraph
+from cogitate.graphs.recording import Plan
+from cogitate.inference import Engines
+from cogitate.memory.claims import Claims
+from cogitate.memory.credit_rows import CreditRow, append_credits, read_credits
+from cogitate.memory.database import Database, Durability
+from cogitate.memory.kept_run import KeptRun, Slot
+from cogitate.memory.read_episode import Finished, check, read_graph, read_result
+from cogitate.memory.run_record import RunRecord, record_of
+from cogitate.memory.schema import MIGRATIONS
+from cogitate.tasks import Problem
+
+__all__ = ["KeptEpisode", "RunInfo", "RunStore"]
+
+_PAGE = 256
+"""Episodes whose rows are fetched together."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEpisode(Episode):
+    """An episode of a store, and where it is there."""
+
+    id: int = 0
+    """Its row: credits are given to it by this."""
+    run: str = ""
+    """The key of its run."""
+
+
+class RunInfo(NamedTuple):
+    """A run of a store, and how far it is."""
+
+    key: str
+    """24 hexadecimal digits, by which equal runs are the same."""
+    strategy: str
+    record: str
+    """What it was told to do, as JSON: see `cogitate.memory.RunRecord`."""
+    verified: bool
+    """It ran here; what was imported is not verified."""
+    created: str
+    """When, in UTC."""
+    problems: int
+    finished: int
+
+
+class RunStore:
+    """Keeps runs in a file.
+
+    Args:
+        path: The file; made where it is missing. Two files beside it, `-wal` and `-claims`, belong
+            to it.
+        durability: `full`: what was acknowledged survives a power cut. `normal`: it survives the
+            death of the process; a power cut may undo the last writes, and leaves the file whole.
+        vfs: The name of an SQLite VFS; the system's own by default.
+
+    Raises:
+        ConfigError: The file is something else, or was made by a newer version.
+        StoreError: It cannot be opened or made.
+    """
+
+    def __init__(
+        self, path: str | Path, *, durability: Durability = "full", vfs: str | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.db = Database(self.path, MIGRATIONS, durability=durability, vfs=vfs)
+        """The file itself, for what else is kept in it."""
+        whole = self.path.resolve()
+        try:
+            self._claims = Claims(whole.with_name(f"{whole.name}-claims"))
+        except StoreError:
+            self.db.close()
+            raise
+        self.quarantined: dict[int, str] = {}
+        """Episodes that were found damaged since it was opened, by row, and why."""
+
+    def begin(self, plan: Plan, engines: Engines) -> KeptRun:
+        """Begin a run, or go on with it where it was begun before.
+
+        Raises:
+            ConfigError: A problem stands twice in the plan, or there is no such model.
+            StoreError: It cannot be written.
+        """
+        names = [problem.id for problem in plan.problems]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ConfigError(f"two problems have the id {twice!r}: give each its own")
+        record = record_of(plan, engines)
+        cells = [(p.id, p.model_dump_json()) for p in plan.problems]
+        run = self.db.write_now(partial(_register, record, cells, plan.replay))
+        rows = {
+            bytes(key): Slot(episode, problem, bool(finished))
+            for key, episode, problem, finished in self.db.rows(
+                lambda *row: row,
+                "SELECT p.key, e.id, p.id, e.digest IS NOT NULL FROM episodes e"
+                " JOIN problems p ON p.id = e.problem WHERE e.run = ?",
+                (run,),
+            )
+        }
+        slots = [rows[key] for _, cell in cells if (key := _problem_key(cell)) in rows]
+        if plan.replay and not (len(slots) == len(cells) and all(s.finished for s in slots)):
+            raise ConfigError(
+                f"{self.path}: only a finished run can be replayed: run it first, to its end, with "
+                "the same team, strategy, budget and seed"
+            )
+        weights = {
+            agent.adapter: agent.adapter_revision or agent.adapter
+            for agent in record.agents
+            if agent.adapter is not None
+        }
+        return KeptRun(self.db, self._claims, plan, slots, weights, self.episode)
+
+    def key(self, plan: Plan, engines: Engines) -> str:
+        """Return the key of the run that a plan would begin or go on with."""
+        return record_of(plan, engines).key
+
+    def runs(self) -> list[RunInfo]:
+        """All runs, in the order in which they began."""
+        return self.db.rows(
+            lambda *row: RunInfo(*row[:3], bool(row[3]), *row[4:]),
+            "SELECT r.key, r.strategy, r.config, r.verified, r.created, count(e.id),"
+            " count(e.digest) FROM runs r LEFT JOIN episodes e ON e.run = r.id"
+            " GROUP BY r.id ORDER BY r.id",
+        )
+
+    def problems(self, run: str) -> list[Problem]:
+        """The problems of a run, in their order.
+
+        Raises:
+            DataError: One is damaged.
+        """
+        query = (
+            "SELECT p.record, p.key FROM episodes e JOIN problems p ON p.id = e.problem"
+            " WHERE e.run = (SELECT id FROM runs WHERE key = ?) ORDER BY e.number"
+        )
+        return self.db.rows(_problem, query, (run,))
+
+    def episodes(self, *, run: str | None = None) -> Iterator[KeptEpisode]:
+        """Read finished episodes one by one: run by run, in the order of their problems.
+
+        Damaged ones are left out, and told in `quarantined`.
+
+        Args:
+            run: The key of the only run to read.
+        """
+        query = (
+            "SELECT e.id, e.run, e.number FROM episodes e JOIN runs r ON r.id = e.run"
+            " WHERE (e.run, e.number) > (?, ?) AND e.digest IS NOT NULL AND (?3 IS NULL"
+            f" OR r.key = ?3) ORDER BY e.run, e.number LIMIT {_PAGE}"
+        )
+        last: tuple[int, int] = -1, -1
+        while page := self.db.rows(lambda *row: row, query, (*last, run)):
+            for row, *last_seen in page:
+                last = last_seen[0], last_seen[1]
+                try:
+                    yield self.episode(row)
+                except DataError as error:
+                    self.quarantined[row] = str(error)
+
+    def episode(self, row: int) -> KeptEpisode:
+        """Read a finished episode.
+
+        Raises:
+            DataError: It is damaged, or there is none.
+            StoreError: The file cannot be read.
+        """
+        try:
+            return self._episode(row)
+        except DataError as error:
+            raise DataError(f"episode {row} of {self.path}: {error}") from None
+        except StoreError as error:
+            if isinstance(error.__cause__, apsw.CorruptError):
+                raise DataError(f"episode {row} of {self.path}: {error}") from error
+            raise
+        except Exception as error:  # a damaged cell may be anything
+            what = f"{type(error).__name__}: {error}"
+            raise DataError(f"episode {row} of {self.path} cannot be read ({what})") from error
+
+    def _episode(self, row: int) -> KeptEpisode:
+        found = self.db.rows(
+            lambda *columns: columns,
+            "SELECT e.id, e.problem, e.result, e.thoughts, e.digest, p.record, p.key, r.key"
+            " FROM episodes e JOIN problems p ON p.id = e.problem JOIN runs r ON r.id = e.run"
+            " WHERE e.id = ? AND e.digest IS NOT NULL",
+            (row,),
+        )
+        if not found:
+            raise DataError("there is no finished episode of that number")
+        *columns, record, key, run = found[0]
+        finished = Finished(*columns)
+        problem = _problem(record, key)
+        graph = read_graph(self.db, finished, problem) if finished.thoughts else None
+        episode = read_result(finished.result, problem, graph or ThoughtGraph.of(problem))
+        check(finished, episode)
+        return KeptEpisode(
+            episode.problem, episode.result, episode.grade, episode.error, id=row, run=run
+        )
+
+    def append_credits(self, episode: int, rows: Iterable[CreditRow]) -> int:
+        """Add credits to thoughts of an episode, each once, and return how many were new.
+
+        Raises:
+            DataError: A thought is not of that episode.
+            StoreError: They cannot be written.
+        """
+        several = tuple(rows)
+        return self.db.write_now(lambda db: append_credits(db, episode, several))
+
+    def credits(self, episode: int) -> Sequence[CreditRow]:
+        """All sound credits of an episode, oldest first; damaged ones are told in `quarantined`."""
+        sound, damaged = read_credits(self.db, episode)
+        if damaged:
+            self.quarantined[episode] = f"{damaged} of its credits are damaged"
+        return sound
+
+    def close(self) -> None:
+        """Wait for what is being written, give claims back, and close the file."""
+        self._claims.close()
+        self.db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _register(
+    record: RunRecord, cells: Sequence[tuple[str, str]], replay: bool, db: apsw.Connection
+) -> int:
+    """Write a run and its problems where they are not there yet; a replay writes nothing."""
+    if not replay:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        told = (record.key, record.strategy, record.model_dump_json(), True, now)
+        db.execute("INSERT OR IGNORE INTO runs VALUES(NULL,?,?,?,?,?)", told)
+    run = next((row for (row,) in db.execute("SELECT id FROM runs WHERE key=?", (record.key,))), 0)
+    if replay or not isinstance(run, int):
+        return int(run)
+    [(last,)] = db.execute("SELECT ifnull(max(number), -1) FROM episodes WHERE run = ?", (run,))
+    assert isinstance(last, int)
+    for name, cell in cells:
+        key = _problem_key(cell)
+        db.execute("INSERT OR IGNORE INTO problems VALUES(NULL,?,?,?)", (key, name, cell))
+        db.execute(
+            "INSERT OR IGNORE INTO episodes(run, problem, number)"
+            " SELECT ?, id, ? FROM problems WHERE key = ?",
+            (run, last + 1, key),
+        )
+        last += db.changes()
+    return run
+
+
+def _problem_key(record: str) -> bytes:
+    return blake2b(record.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _problem(record: str, key: bytes) -> Problem:
+    if _problem_key(record) != key:
+        raise DataError("its problem is damaged")
+    try:
+        return Problem.model_validate_json(record)
+    except ValueError as error:
+        raise DataError(f"its problem cannot be read: {error}") from None
