@@ -116,14 +116,16 @@ class Database:
         All of them at once, since whoever reads on holds up the reuse of the file's WAL.
 
         Raises:
-            StoreError: The file cannot be read, or is damaged there.
-            DataError: A text is damaged.
+            StoreError: The file cannot be read.
+            DataError: It is damaged there.
         """
         if self._closed:
             raise StoreError(f"{self.path} is closed: open it again")
         try:
             with self._reading:
                 return [shape(*row) for row in self._reader.execute(query, tuple(bindings))]
+        except apsw.CorruptError as error:
+            raise DataError(str(self._failure(error))) from error
         except apsw.Error as error:
             raise self._failure(error) from error
         except UnicodeDecodeError as error:
@@ -219,8 +221,11 @@ class Database:
 def once(db: apsw.Connection, table: str, body: bytes) -> int:
     """Return the row of `body` in a table of bodies, where each stands once."""
     key = blake2b(body, digest_size=16).digest()
-    for (row,) in db.execute(f"SELECT id FROM {table} WHERE key = ?", (key,)):
-        return int(row)
+    for row, there in db.execute(f"SELECT id, body FROM {table} WHERE key = ?", (key,)):
+        if there != body:  # it was damaged
+            db.execute(f"UPDATE {table} SET body = ? WHERE id = ?", (body, row))
+        assert isinstance(row, int)
+        return row
     db.execute(f"INSERT INTO {table} VALUES(NULL, ?, ?)", (key, body))
     return db.last_insert_rowid()
 

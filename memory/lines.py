@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import apsw
 
@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_Columns = tuple[Any, ...]  # Any: what SQLite has in the cells of a row that may be damaged
 
 
 class Line(NamedTuple):
@@ -55,7 +57,7 @@ class Line(NamedTuple):
             0,
             own.completion,
             own.calls,
-            own.money + sign * self.money,
+            max(0.0, own.money + sign * self.money),  # of merged asks one has paid for the prompt
         )
         return replace(self.completion, usage=usage)
 
@@ -128,19 +130,37 @@ class Read(NamedTuple, Generic[T]):
 def read_lines(db: Database, problem: int) -> Read[Line]:
     """Read the completions of a problem."""
     found: Read[Line] = Read([], [])
-    rows = db.rows(
-        lambda row, *columns: (row, CompletionRow(*columns)),
+    query = (
         f"SELECT c.id, {COMPLETION} FROM completions c LEFT JOIN sources s ON s.id = c.source"
-        " LEFT JOIN contexts x ON x.id = c.context WHERE c.problem = ?",
-        (problem,),
+        " LEFT JOIN contexts x ON x.id = c.context WHERE c.problem = ?"
     )
-    for number, row in rows:
-        line = _line(problem, row)
+    for number, columns in _rows(db, query, "SELECT id FROM completions c", problem):
+        line = None if columns is None else _line(problem, CompletionRow(*columns))
         if line is None:
             found.damaged.append(number)
         else:
             found.sound.append(line)
     return found
+
+
+def _rows(
+    db: Database, query: str, numbers: str, problem: int
+) -> list[tuple[int, _Columns | None]]:
+    """Rows by their ids; None for one that cannot even be read, which fails a query for all."""
+    try:
+        return db.rows(lambda number, *columns: (number, columns), query, (problem,))
+    except DataError:
+        several: list[tuple[int, _Columns | None]] = []
+        for number in db.rows(int, f"{numbers} WHERE c.problem = ?", (problem,)):
+            try:
+                several += db.rows(
+                    lambda number, *columns: (number, columns),
+                    f"{query} AND c.id = ?",
+                    (problem, number),
+                )
+            except DataError:
+                several.append((number, None))
+        return several
 
 
 def _line(problem: int, row: CompletionRow) -> Line | None:
@@ -157,8 +177,9 @@ def _line(problem: int, row: CompletionRow) -> Line | None:
 def read_replies(db: Database, problem: int) -> Read[tuple[bytes, str]]:
     """Read the scores, ratings and failures of a problem, by key."""
     found: Read[tuple[bytes, str]] = Read([], [])
-    query = "SELECT id, key, body, digest FROM replies WHERE problem = ?"
-    for number, key, body, digest in db.rows(lambda *row: row, query, (problem,)):
+    query = "SELECT c.id, c.key, c.body, c.digest FROM replies c WHERE c.problem = ?"
+    for number, columns in _rows(db, query, "SELECT id FROM replies c", problem):
+        key, body, digest = columns or (b"", "", b"")
         if digest == digest_of(problem, key, body):
             found.sound.append((key, body))
         else:

@@ -6,7 +6,7 @@ a registered name) is known by its name and its fields: change the name where th
 """
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -73,8 +73,7 @@ class AgentRecord(_Record):
         """
         if not self.named or self.code:
             raise _unmade(f"the agent {self.name!r} has an engine or code of its own")
-        role = _ROLES.get(self.role, Agent)
-        made = role(
+        made = _ROLES.get(self.role, Agent)(
             self.model,
             role=self.role,
             name=self.name,
@@ -85,12 +84,9 @@ class AgentRecord(_Record):
             max_tokens=self.max_tokens,
             stop=self.stop,
             examples=self.examples,
-            **(
-                {"method": self.method, "reduce": self.reduce, "separator": self.separator}
-                if role is Verifier
-                else {}
-            ),
         )
+        if isinstance(made, Verifier):
+            return replace(made, method=self.method, reduce=self.reduce, separator=self.separator)
         return made
 
 
@@ -231,7 +227,7 @@ _GRADERS: Mapping[str, type[Grader]] = {
 def _agent(agent: Agent, info: EngineInfo) -> AgentRecord:
     folder = None if agent.adapter is None else Path(agent.adapter)
     judge = agent if isinstance(agent, Verifier) else None
-    code = {
+    code: dict[str, JsonValue] = {
         name: told
         for name in ("prompts", "parsers", "shots")
         if (told := _told(getattr(agent, name)))
@@ -298,7 +294,7 @@ def _told(value: object) -> JsonValue:
     if isinstance(value, Mapping):
         return {str(key): _told(one) for key, one in value.items()}
     if isinstance(value, Set):
-        return sorted(str(one) for one in value)
+        return [*sorted(str(one) for one in value)]
     if isinstance(value, Sequence):
         return [_told(one) for one in value]
     return {"code": _name(value if callable(value) and hasattr(value, "__name__") else type(value))}

@@ -60,8 +60,8 @@ class RunInfo(NamedTuple):
     strategy: str
     record: str
     """What it was told to do, as JSON: see `cogitate.memory.RunRecord`."""
-    verified: bool
-    """It ran here; what was imported is not verified."""
+    verified: int
+    """1: it ran here; what was imported is not verified, and 0."""
     created: str
     """When, in UTC."""
     problems: int
@@ -127,12 +127,21 @@ class RunStore:
                 f"{self.path}: only a finished run can be replayed: run it first, to its end, with "
                 "the same team, strategy, budget and seed"
             )
+        if plan.replay and self._stopped_by_time(run):
+            raise ConfigError(
+                f"{self.path}: the time was up for some problems of this run, and no replay comes "
+                "to the same: only runs that no budget in seconds has stopped can be replayed"
+            )
         weights = {
             agent.adapter: agent.adapter_revision or agent.adapter
             for agent in record.agents
             if agent.adapter is not None
         }
         return KeptRun(self.db, self._claims, plan, slots, weights, self.episode)
+
+    def _stopped_by_time(self, run: int) -> bool:
+        query = "SELECT 1 FROM episodes WHERE run = ? AND json_extract(result, '$.stopped') = ?"
+        return bool(self.db.rows(lambda one: one, f"{query} LIMIT 1", (run, "seconds")))
 
     def key(self, plan: Plan, engines: Engines) -> str:
         """Return the key of the run that a plan would begin or go on with."""
@@ -141,7 +150,7 @@ class RunStore:
     def runs(self) -> list[RunInfo]:
         """All runs, in the order in which they began."""
         return self.db.rows(
-            lambda *row: RunInfo(*row[:3], bool(row[3]), *row[4:]),
+            RunInfo,
             "SELECT r.key, r.strategy, r.config, r.verified, r.created, count(e.id),"
             " count(e.digest) FROM runs r LEFT JOIN episodes e ON e.run = r.id"
             " GROUP BY r.id ORDER BY r.id",
@@ -192,9 +201,7 @@ class RunStore:
             return self._episode(row)
         except DataError as error:
             raise DataError(f"episode {row} of {self.path}: {error}") from None
-        except StoreError as error:
-            if isinstance(error.__cause__, apsw.CorruptError):
-                raise DataError(f"episode {row} of {self.path}: {error}") from error
+        except StoreError:
             raise
         except Exception as error:  # a damaged cell may be anything
             what = f"{type(error).__name__}: {error}"
