@@ -1,0 +1,42 @@
+"""Kills at random instants; `crashes.py` is what kills and judges."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it cannot fork")
+
+
+def crashes(*options: str) -> subprocess.CompletedProcess[str]:
+    script = str(Path(__file__).with_name("crashes.py"))
+    return subprocess.run(
+        [sys.executable, script, *options], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_few_kills_lose_nothing_and_double_nothing() -> None:
+    done = crashes("--kills", "10", "--problems", "20")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["kills"] == 10
+    assert told["between"] >= 6
+
+
+@pytest.mark.slow
+def test_five_hundred_kills_lose_nothing_and_double_nothing() -> None:
+    done = crashes("--kills", "500")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["kills"] == 500
+    assert told["between"] >= 400
+    assert told["midway"] >= 400
+
+
+@pytest.mark.slow
+def test_a_store_that_acknowledges_before_it_commits_is_found_out() -> None:
+    done = crashes("--kills", "60", "--early")
+    assert done.returncode == 1
+    assert "lost or changed" in done.stderr
