@@ -5,15 +5,17 @@ from cogitate.memory.database import Database, Durability
 from cogitate.memory.embedder import Embedder, MiniLM
 from cogitate.memory.experience import Experience
 from cogitate.memory.lessons import LessonBook
+from cogitate.memory.listing import EpisodeInfo, RunInfo
 from cogitate.memory.remembered import Kept
 from cogitate.memory.run_record import Made, RunRecord
-from cogitate.memory.store import KeptEpisode, RunInfo, RunStore
+from cogitate.memory.store import KeptEpisode, RunStore
 
 __all__ = [
     "CreditRow",
     "Database",
     "Durability",
     "Embedder",
+    "EpisodeInfo",
     "Experience",
     "Kept",
     "KeptEpisode",

@@ -19,7 +19,7 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import apsw
 
@@ -31,12 +31,13 @@ from cogitate.memory.claims import Claims
 from cogitate.memory.credit_rows import CreditRow, append_credits, read_credits
 from cogitate.memory.database import Database, Durability
 from cogitate.memory.kept_run import KeptRun, Slot
+from cogitate.memory.listing import EpisodeInfo, RunInfo, list_episodes, list_runs
 from cogitate.memory.read_episode import Finished, check, read_graph, read_result
 from cogitate.memory.run_record import RunRecord, record_of
 from cogitate.memory.schema import MIGRATIONS
 from cogitate.tasks import Problem
 
-__all__ = ["KeptEpisode", "RunInfo", "RunStore"]
+__all__ = ["KeptEpisode", "RunStore"]
 
 _PAGE = 256
 """Episodes whose rows are fetched together."""
@@ -50,22 +51,6 @@ class KeptEpisode(Episode):
     """Its row: credits are given to it by this."""
     run: str = ""
     """The key of its run."""
-
-
-class RunInfo(NamedTuple):
-    """A run of a store, and how far it is."""
-
-    key: str
-    """24 hexadecimal digits, by which equal runs are the same."""
-    strategy: str
-    record: str
-    """What it was told to do, as JSON: see `cogitate.memory.RunRecord`."""
-    verified: int
-    """1: it ran here; what was imported is not verified, and 0."""
-    created: str
-    """When, in UTC."""
-    problems: int
-    finished: int
 
 
 class RunStore:
@@ -149,12 +134,11 @@ class RunStore:
 
     def runs(self) -> list[RunInfo]:
         """All runs, in the order in which they began."""
-        return self.db.rows(
-            RunInfo,
-            "SELECT r.key, r.strategy, r.config, r.verified, r.created, count(e.id),"
-            " count(e.digest) FROM runs r LEFT JOIN episodes e ON e.run = r.id"
-            " GROUP BY r.id ORDER BY r.id",
-        )
+        return list_runs(self.db)
+
+    def listing(self, run: str) -> Sequence[EpisodeInfo]:
+        """The finished episodes of a run by its key, without their graphs, and not checked."""
+        return list_episodes(self.db, run)
 
     def problems(self, run: str) -> list[Problem]:
         """The problems of a run, in their order.

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from servers import Answer, FakeServer, Seen, chat, in_background
 
+from cogitate.memory import RunStore
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
 
 
@@ -98,6 +100,38 @@ def test_the_same_command_finishes_what_was_interrupted(tmp_path: Path) -> None:
     assert again.returncode == 0
     assert (row["problems"], row["correct"], row["interrupted"]) == (5, 5, False)
     assert len(server.seen) - asked == 2
+
+
+def test_an_interrupted_run_is_kept_and_resumed_with_what_is_missing(tmp_path: Path) -> None:
+    problems, store = tmp_path / "p.jsonl", tmp_path / "runs.db"
+    rows = [{"prompt": f"{n} + {42 - n}?", "answer": "42"} for n in range(5)]
+    problems.write_text("\n".join(map(json.dumps, rows)))
+    released = threading.Event()
+    with in_background(hanging_after(7, released)) as server:
+        process = start(
+            *("run", str(problems), "--strategy", "self-consistency?n=2", "--concurrency", "1"),
+            *("--model", "openai/m", "--base-url", server.url, "--store", str(store)),
+            *("--temperature", "0.3", "--budget", "calls=9", "--seed", "5"),
+        )
+        until(lambda: len(server.seen) == 8)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert "3 of 5 finished, 3 right, 6 calls" in out
+        assert f"the same command, or `cogitate resume {store}`, goes on" in err.splitlines()[-1]
+        assert "Traceback" not in err
+
+        released.set()
+        again = start("resume", str(store), "--json", "--durability", "normal")
+        out, err = again.communicate(timeout=60)
+        assert (again.returncode, err.count("Traceback")) == (0, 0)
+        [run] = json.loads(out)["runs"]
+        assert (run["finished"], run["correct"], run["calls"]) == (5, 5, 10)
+        assert (run["strategy"], run["seed"]) == ("self-consistency?n=2", 5)
+        last = [seen.body for seen in server.seen[8:]]
+        assert {request["temperature"] for request in last} == {0.3}
+    with RunStore(store) as kept:
+        assert [run.finished for run in kept.runs()] == [5]
 
 
 def test_an_interrupted_solve_gives_the_best_thought_so_far() -> None:

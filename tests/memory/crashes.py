@@ -202,7 +202,7 @@ def play(folder: Path, chance: random.Random, kills: int, workers: int) -> Round
     deadline = time.monotonic() + 600
     while running:
         assert time.monotonic() < deadline, "the workers do not come to an end"
-        time.sleep(chance.uniform(0.08, 0.5) if len(killed) < kills else 0.02)
+        time.sleep(chance.uniform(0.1, 0.7) if len(killed) < kills else 0.02)
         if len(killed) < kills:
             victim = chance.choice(running)
             os.kill(victim, signal.SIGKILL)

@@ -11,6 +11,8 @@ from cogitate.cli.eval import evaluate
 from cogitate.cli.harvest import harvest
 from cogitate.cli.methods import methods
 from cogitate.cli.models import models
+from cogitate.cli.resume import resume
+from cogitate.cli.run import run
 from cogitate.cli.show import show
 from cogitate.cli.solve import solve
 
@@ -27,6 +29,8 @@ app = typer.Typer(
 app.command("solve")(solve)
 app.command("eval")(evaluate)
 app.command("compare")(compare)
+app.command("run")(run)
+app.command("resume")(resume)
 app.command("calibrate")(calibrate)
 app.command("harvest")(harvest)
 app.command("models")(models)

@@ -124,7 +124,7 @@ async def _measure(
 
     with interruptible() as interrupt, Meter(quiet=quiet) as meter:
         total = len(problems) * len(setup.strategies)
-        meter.begin(f"{problems.name} · calibration", total=total, kept=[])
+        meter.begin(f"{problems.name} · calibration", total=total, kept=0, correct=0)
         plan = await acalibrate(
             problems,
             setup.team,

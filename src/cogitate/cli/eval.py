@@ -225,7 +225,9 @@ async def _row(
     name = name_of(how)
     keys = {p.id: key_of(p, problems, _identity(how), settings) for p in problems}
     todo: list[Problem] = [p for p in problems if keys[p.id] not in run.results]
-    meter.begin(place, total=len(problems), kept=[*run.results.lines(keys.values())])
+    kept = run.results.lines(keys.values())
+    correct = sum(line.correct for line in kept)
+    meter.begin(place, total=len(problems), kept=len(kept), correct=correct)
     started = time.perf_counter()
 
     def keep(episode: Episode) -> None:

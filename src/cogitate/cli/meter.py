@@ -49,19 +49,18 @@ class Meter:
         self._total = self._done = self._correct = self._new = self._tokens = 0
         self._started = self._told = time.perf_counter()
 
-    def begin(self, title: str, *, total: int, kept: list[Outcome]) -> None:
-        """Begin a set and strategy of which some outcomes are there already."""
+    def begin(self, title: str, *, total: int, kept: int, correct: int) -> None:
+        """Begin a set and strategy of which some problems are finished already."""
         self._title = one_line(title, 60)
-        self._total, self._done = total, len(kept)
-        self._correct = sum(outcome.correct for outcome in kept)
+        self._total, self._done, self._correct = total, kept, correct
         self._new = self._tokens = 0
         self._started = self._told = time.perf_counter()
         self._bar.reset(self._task)
         self._bar.update(
-            self._task, description=self._title, total=total, completed=len(kept), state="thinking"
+            self._task, description=self._title, total=total, completed=kept, state="thinking"
         )
         if self._lines:
-            had = f", {len(kept)} of them kept from before" if kept else ""
+            had = f", {kept} of them kept from before" if kept else ""
             note(f"{self._title}: {total} problems{had}")
 
     def add(self, outcome: Outcome) -> None:

@@ -1,4 +1,4 @@
-"""`cogitate show`: a graph that was saved."""
+"""`cogitate show`: a graph that was saved, or what a run store holds."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +7,24 @@ import typer
 
 import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, reported
+from cogitate.cli.runs import is_store
+from cogitate.cli.show_store import View, show_store
 from cogitate.cli.terminal import emit, emit_json
 from cogitate.errors import ConfigError, DataError
 from cogitate.graphs import ThoughtGraph, best_thought
 
 __all__ = ["show"]
 
-File = Annotated[str, typer.Argument(metavar="FILE.json", help="What `solve --save` wrote.")]
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help="What `solve --save` wrote, or the store of a run.")
+]
+Run = Annotated[
+    str | None, typer.Option("--run", metavar="KEY", help="Of a store: list this run's episodes.")
+]
+Number = Annotated[
+    int | None,
+    typer.Option("--episode", metavar="NUMBER", help="Of a store: show this episode's graph."),
+]
 Mermaid = Annotated[
     bool, typer.Option("--mermaid", help="In the Mermaid language, for pages and documents.")
 ]
@@ -23,18 +34,27 @@ Width = Annotated[int, typer.Option(metavar="N", help="Characters shown of each 
 @reported
 def show(
     file: File,
+    run: Run = None,
+    episode: Number = None,
     mermaid: Mermaid = False,
     width: Width = 100,
     json: options.Json = False,
     seed: options.Seed = 0,
     debug: Debug = False,
 ) -> None:
-    """Show a saved thought graph as a tree, or in the Mermaid language.
+    """Show a thought graph as a tree or in the Mermaid language, or the runs of a store.
 
     \b
     cogitate solve "What is 12 * 13?" --save graph.json
     cogitate show graph.json --mermaid > graph.mmd
+    cogitate show runs.db
+    cogitate show runs.db --episode 1
     """
+    if is_store(Path(file)):
+        show_store(file, View(run, episode, mermaid, width, json))
+        return
+    if run is not None or episode is not None:
+        raise ConfigError(f"{file} is no store of runs: leave out --run and --episode")
     graph = _read(Path(file))
     best = best_thought(graph)
     answer = None if best is None else best.answer
