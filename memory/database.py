@@ -8,6 +8,7 @@ with `normal` a power cut, but not the death of the process, may undo the last o
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -158,8 +159,9 @@ class Database:
             self._closed = True
             self._jobs.put(None)
             self._thread.join()
-            self._reader.close()
-            self._writer.close()
+            for connection in (self._reader, self._writer):
+                with contextlib.suppress(apsw.Error):  # what was acknowledged is in the WAL
+                    connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -187,16 +189,18 @@ class Database:
                 return
 
     def _commit(self, batch: Sequence[_Job]) -> None:
-        """Commit what was asked for together; where that fails, each by itself."""
+        """Commit what was asked for together; where one job is wrong, each by itself."""
         try:
             results = self._transaction(batch)
         except Exception as error:
-            if len(batch) > 1:
+            file_failed = isinstance(error, apsw.Error) and not isinstance(error, _OF_A_JOB)
+            if len(batch) > 1 and not file_failed:
                 for job in batch:
                     self._commit([job])
-            else:
-                failure = self._failure(error) if isinstance(error, apsw.Error) else error
-                _settle(batch[0].done, error=failure)
+                return
+            failure = self._failure(error) if isinstance(error, apsw.Error) else error
+            for job in batch:
+                _settle(job.done, error=failure)
         else:
             for job, result in zip(batch, results, strict=True):
                 _settle(job.done, result)
@@ -255,6 +259,9 @@ def _settle(done: "Future[object]", result: object = None, error: Exception | No
         else:
             done.set_exception(error)
 
+
+_OF_A_JOB = (apsw.ConstraintError, apsw.SQLError, apsw.MismatchError, apsw.TooBigError)
+"""What a job itself is to blame for; all else is a failure of the file."""
 
 _ADVICE = {
     "Full": "the disk is full: free some space, then resume the run",
