@@ -3,8 +3,8 @@
     budget      one problem's limits. Reserves before the call and settles after it. Outermost,
                 because a replayed, merged or retried call costs the problem what the ask costs.
                 Lives in `cogitate.graphs.budget`: a budget belongs to a problem, not to an engine.
-    journal     one run's memory (to come). Above coalescing, so that what it keeps does not depend
-                on which asks happened to meet.
+    journal     a store's memory of a problem. Above coalescing, so that what it keeps does not
+                depend on which asks happened to meet. Lives in `cogitate.memory.journal`.
     coalesce    `Coalesce`: equal asks of one moment become one request with n > 1. Above retry, so
                 that a merged request is tried again as one.
     retry       `Retry`: asks again after `EngineUnavailable`, and after nothing else.

@@ -21,7 +21,9 @@ class Finished(NamedTuple):
     """A finished episode, as its row has it."""
 
     episode: int
+    run: int
     problem: int
+    number: int
     result: str
     thoughts: int
     digest: bytes
@@ -219,5 +221,6 @@ def check(finished: Finished, episode: Episode) -> None:
     Raises:
         DataError: It differs.
     """
-    if episode_digest(episode) != finished.digest:
+    place = finished.run, finished.problem, finished.number
+    if episode_digest(place, episode) != finished.digest:
         raise DataError("what is read is not what was written")

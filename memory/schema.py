@@ -13,8 +13,8 @@
     experiences ... lessons and solved examples: see `remembered`
 
 A finished episode, its thoughts, edges and scores come with one transaction and never change; its
-`digest` is computed from all of them, and every line of the journal has one of its own, so damage
-is seen when they are read. What is appended only is protected by triggers.
+`digest` is computed from all of them, and every run and every line of the journal has one of its
+own, so damage is seen when they are read. What is appended only is protected by triggers.
 """
 
 from cogitate.memory.remembered import EXPERIENCE_TABLES
@@ -29,7 +29,8 @@ CREATE TABLE runs(
     strategy TEXT NOT NULL,
     config TEXT NOT NULL,
     verified INTEGER NOT NULL,
-    created TEXT NOT NULL
+    created TEXT NOT NULL,
+    digest BLOB NOT NULL
 );
 CREATE TABLE problems(
     id INTEGER PRIMARY KEY,

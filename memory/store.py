@@ -28,6 +28,7 @@ from cogitate.graphs import Episode, ThoughtGraph
 from cogitate.graphs.recording import Plan
 from cogitate.inference import Engines
 from cogitate.memory.claims import Claims
+from cogitate.memory.codec import digest_of
 from cogitate.memory.credit_rows import CreditRow, append_credits, read_credits
 from cogitate.memory.database import Database, Durability
 from cogitate.memory.kept_run import KeptRun, Slot
@@ -194,21 +195,24 @@ class RunStore:
     def _episode(self, row: int) -> KeptEpisode:
         found = self.db.rows(
             lambda *columns: columns,
-            "SELECT e.id, e.problem, e.result, e.thoughts, e.digest, p.record, p.key, r.key"
+            "SELECT e.id, e.run, e.problem, e.number, e.result, e.thoughts, e.digest, p.record,"
+            " p.key, r.key, r.strategy, r.config, r.verified, r.created, r.digest"
             " FROM episodes e JOIN problems p ON p.id = e.problem JOIN runs r ON r.id = e.run"
             " WHERE e.id = ? AND e.digest IS NOT NULL",
             (row,),
         )
         if not found:
             raise DataError("there is no finished episode of that number")
-        *columns, record, key, run = found[0]
+        columns, (record, key), run = found[0][:7], found[0][7:9], found[0][9:]
+        if run[-1] != digest_of(*run[:-1]):
+            raise DataError("its run is damaged")
         finished = Finished(*columns)
         problem = _problem(record, key)
         graph = read_graph(self.db, finished, problem) if finished.thoughts else None
         episode = read_result(finished.result, problem, graph or ThoughtGraph.of(problem))
         check(finished, episode)
         return KeptEpisode(
-            episode.problem, episode.result, episode.grade, episode.error, id=row, run=run
+            episode.problem, episode.result, episode.grade, episode.error, id=row, run=run[0]
         )
 
     def append_credits(self, episode: int, rows: Iterable[CreditRow]) -> int:
@@ -251,8 +255,9 @@ def _register(
     """Write a run and its problems where they are not there yet; a replay writes nothing."""
     if not replay:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        told = (record.key, record.strategy, record.model_dump_json(), True, now)
-        db.execute("INSERT OR IGNORE INTO runs VALUES(NULL,?,?,?,?,?)", told)
+        told = (record.key, record.strategy, record.model_dump_json(), 1, now)
+        row = (*told, digest_of(*told))
+        db.execute("INSERT OR IGNORE INTO runs VALUES(NULL,?,?,?,?,?,?)", row)
     run = next((row for (row,) in db.execute("SELECT id FROM runs WHERE key=?", (record.key,))), 0)
     if replay or not isinstance(run, int):
         return int(run)

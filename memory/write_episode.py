@@ -69,11 +69,16 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def episode_digest(episode: Episode) -> bytes:
-    """Return what changes when anything of an episode, or of its clock, does."""
+def episode_digest(place: tuple[int, int, int], episode: Episode) -> bytes:
+    """Return what changes when anything of an episode, of its clock, or where it belongs, does.
+
+    Args:
+        place: The rows of its run and its problem, and its number in the run.
+        episode: The episode.
+    """
     result = episode.result
     clock = None if result is None else (result.seconds, result.usage.cached, result.usage.money)
-    return digest_of(content_of(episode), clock)
+    return digest_of(place, content_of(episode), clock)
 
 
 def write_episode(
@@ -146,10 +151,13 @@ def write_episode(
     db.executemany("INSERT INTO thoughts VALUES(?,?,?,?,?,?,?,?,?,?,?)", rows)
     db.executemany("INSERT INTO edges VALUES(?,?,?,?,?)", edges)
     db.executemany("INSERT INTO scores VALUES(?,?,?,?,?)", scores)
+    [place] = db.execute("SELECT run, problem, number FROM episodes WHERE id = ?", (row,))
+    run, of, at = place
+    assert isinstance(run, int) and isinstance(of, int) and isinstance(at, int)
     db.execute(
         "UPDATE episodes SET finished = datetime('now'), result = ?, thoughts = ?, digest = ?"
         " WHERE id = ?",
-        (_result_cell(episode), len(thoughts), episode_digest(episode), row),
+        (_result_cell(episode), len(thoughts), episode_digest((run, of, at), episode), row),
     )
 
 
