@@ -1,6 +1,6 @@
 """What keeping costs: the run store against the same runs without it.
 
-    python benchmarks/store.py [--json] [--rounds 3] [--seconds 10] [--thoughts 20000]
+    python benchmarks/store.py [--json] [--rounds 3] [--seconds 10] [--thoughts 20000] [--copies 0]
 
 1. **Journal.** 20 problems at once on an engine that answers in 0.1 s, so 200 completions a second,
    kept with full durability. Wanted: at most 5% more wall time than the same run without a store.
@@ -8,8 +8,9 @@
    full durability. Wanted: at least 2,000.
 3. **Size.** Bytes of the file for each thought, of replies of 60 words without token data. Wanted:
    at most 1.5 KiB.
-4. **Reading.** Opening that file, and thoughts read back a second, all checked against digests.
-   With `--thoughts 1000000`: wanted are 2 s to open, and 1 GiB of memory at most.
+4. **Reading.** Opening that file, and thoughts read a second, each checked against its digest. With
+   `--copies 49` its run is first copied, completions included, to a million thoughts in 50 runs.
+   Wanted then: 2 s to open, and 1 GiB of memory at most.
 
 The sides take turns within a round; figures are medians over the rounds.
 """
@@ -22,11 +23,16 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+
+import apsw
 
 import cogitate as cg
 from cogitate.inference import Request, Scripted
-from cogitate.memory import RunStore
+from cogitate.memory import KeptEpisode, RunStore
+from cogitate.memory.codec import digest_of
+from cogitate.memory.write_episode import episode_digest
 
 RATE, LATENCY = 200, 0.1
 TEXT = (
@@ -85,6 +91,57 @@ def thoughts(path: Path, count: int) -> tuple[float, int]:
     return seconds, int(kept)
 
 
+def grow(path: Path, copies: int) -> None:
+    """Copy the run of a store, as rows and with its completions, into so many further runs."""
+    with RunStore(path) as store:
+        originals = list(store.episodes())
+        for number in range(1, copies + 1):
+            store.db.write_now(partial(_copy, number, originals))
+
+
+def _copy(number: int, originals: Sequence[KeptEpisode], db: apsw.Connection) -> None:
+    [told] = db.execute("SELECT strategy, config, verified, created FROM runs WHERE id = 1")
+    row = (f"{number:024x}", *told)
+    run = number + 1
+    db.execute("INSERT INTO runs VALUES(?,?,?,?,?,?,?)", (run, *row, digest_of(*row)))
+    episodes = len(originals)
+    [(lines,)] = db.execute("SELECT max(completion) FROM thoughts WHERE episode <= ?", (episodes,))
+    assert isinstance(lines, int)
+    shift = {"at": episodes * number, "episodes": episodes, "lines": lines, "by": lines * number}
+    db.execute(
+        "INSERT INTO completions SELECT id + :by, problem, randomblob(8), sample, source, text,"
+        " reasoning, finish, stop, usage, context, tokens, logprobs, latency, digest"
+        " FROM completions WHERE id <= :lines",
+        shift,
+    )
+    db.execute(
+        "INSERT INTO thoughts SELECT episode + :at, number, id, kind, text, source,"
+        " completion + :by, prompt, answer, accepts, rest FROM thoughts WHERE episode <= :episodes",
+        shift,
+    )
+    db.execute(
+        "INSERT INTO edges SELECT episode + :at, child, place, parent, relation FROM edges"
+        " WHERE episode <= :episodes",
+        shift,
+    )
+    db.execute(
+        "INSERT INTO scores SELECT episode + :at, thought, place, source, value FROM scores"
+        " WHERE episode <= :episodes",
+        shift,
+    )
+    for episode in originals:
+        [(problem, at)] = db.execute(
+            "SELECT problem, number FROM episodes WHERE id = ?", (episode.id,)
+        )
+        assert isinstance(problem, int) and isinstance(at, int)
+        digest = episode_digest((run, problem, at), episode)
+        db.execute(
+            "INSERT INTO episodes SELECT id + ?, ?, problem, number, finished, result, thoughts,"
+            " shard, ? FROM episodes WHERE id = ?",
+            (shift["at"], run, digest, episode.id),
+        )
+
+
 def reading(path: Path) -> tuple[float, float, int]:
     """Return the seconds to open a store, those to read all of it, and its thoughts."""
     started = time.perf_counter()
@@ -107,6 +164,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--thoughts", type=int, default=20_000)
+    parser.add_argument("--copies", type=int, default=0)
     parser.add_argument("--folder", help="where stores are made; a temporary folder by default")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
@@ -118,6 +176,7 @@ def main() -> None:
         ]
         path = folder / "thoughts-0.db"
         size = path.stat().st_size / filled[0][1]
+        grow(path, options.copies)
         opened, seconds, read = reading(path)
     told = {
         "journal_overhead": middle([kept / alone - 1 for alone, kept in costs]),

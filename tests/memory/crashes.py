@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -165,7 +165,7 @@ def fork(path: Path, log: Path, seed: int) -> int:
     raise AssertionError
 
 
-def contents(path: Path) -> dict[str, dict[str, object]]:
+def contents(path: Path) -> dict[str, Mapping[str, object]]:
     """Everything that a store's episodes and lines say, but for clocks."""
     with RunStore(path) as store:
         episodes = {

@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,7 +24,7 @@ class Whole(NamedTuple):
     """A store's files, all in the main one or half in the WAL, and what they say."""
 
     folders: list[Path]
-    episodes: dict[tuple[str, str], object]
+    episodes: Mapping[tuple[str, str], object]
     credits: list[CreditRow]
 
 

@@ -28,8 +28,8 @@ def test_what_is_read_is_what_was_thought_and_a_replay_thinks_it_without_a_model
             named = draw(name, random.Random(seed))
             problems = [problem_for(named, seed)]
             minds = [
-                Thinker(seed + i, judges=judges, failing=failing, name=f"mind-{i}")
-                for i, (judges, failing) in enumerate([("process", 0.0), ("text", 0.1)])
+                Thinker(seed, judges="process", name="mind-0"),
+                Thinker(seed + 1, failing=0.1, name="mind-1"),
             ]
 
             def think(
