@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -24,6 +24,7 @@ from cogitate.inference.hf.locate import fetch, fingerprint
 from cogitate.tasks import (
     AutoGrader,
     ChoiceGrader,
+    CodeGrader,
     ExactGrader,
     Example,
     Game24Grader,
@@ -214,6 +215,7 @@ _GRADERS: Mapping[str, type[Grader]] = {
     for one in (
         AutoGrader,
         ChoiceGrader,
+        CodeGrader,
         ExactGrader,
         Game24Grader,
         MathGrader,
@@ -284,7 +286,7 @@ def _whole(limit: float | None) -> int | None:
 
 def _told(value: object) -> JsonValue:
     """A setting as it is written; code by its name, and with its fields where it has any."""
-    if value is None or isinstance(value, str | bool | int | float):
+    if _is_plain(value):
         return value
     if isinstance(value, BaseModel):
         return [_name(type(value)), value.model_dump_json()]
@@ -297,7 +299,15 @@ def _told(value: object) -> JsonValue:
         return [*sorted(str(one) for one in value)]
     if isinstance(value, Sequence):
         return [_told(one) for one in value]
-    return {"code": _name(value if callable(value) and hasattr(value, "__name__") else type(value))}
+    if isinstance(value, type) or hasattr(value, "__qualname__"):
+        return {"code": _name(value)}
+    own: Mapping[str, object] = getattr(value, "__dict__", {})  # slots hold nothing that is told
+    plain = {name: one for name, one in own.items() if _is_plain(one)}
+    return {"code": _name(type(value)), "fields": {name: _told(one) for name, one in plain.items()}}
+
+
+def _is_plain(value: object) -> TypeGuard[str | bool | int | float | None]:
+    return value is None or isinstance(value, str | bool | int | float)
 
 
 def _name(code: object) -> str:
@@ -310,6 +320,4 @@ def _plain(settings: JsonValue) -> bool:
     """Whether a strategy's name says all that its fields say."""
     first = settings[0] if isinstance(settings, list) and settings else None
     told = first.get("fields") if isinstance(first, dict) else None
-    return isinstance(told, dict) and all(
-        one is None or isinstance(one, str | bool | int | float) for one in told.values()
-    )
+    return isinstance(told, dict) and all(map(_is_plain, told.values()))

@@ -121,6 +121,22 @@ def test_code_is_told_apart_by_its_name_and_its_fields() -> None:
     assert len({recorded(one).key for one in teams}) == 2
 
 
+def test_graders_are_told_apart_by_what_they_were_given() -> None:
+    graders: list[cg.tasks.Grader] = [
+        cg.tasks.MathGrader(),
+        cg.tasks.MathGrader(limit=9),
+        cg.tasks.CodeGrader(),
+        cg.tasks.CodeGrader(partial=True),
+    ]
+    records = [recorded(cg.Team.of("openai/a", base_url=HERE, verifier=g)) for g in graders]
+    assert len({record.key for record in records}) == 4
+    for record in records[::2]:
+        assert again(record) == record
+    for record in records[1::2]:
+        with pytest.raises(cg.ConfigError, match="is code"):
+            record.make()
+
+
 @pytest.mark.parametrize(
     ("team", "strategy", "what"),
     [
