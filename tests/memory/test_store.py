@@ -131,6 +131,24 @@ def test_runs_of_one_store_equal_those_that_had_it_for_themselves(tmp_path: Path
     assert kept == alone
 
 
+def dump(path: Path) -> list[str]:
+    raw = sqlite3.connect(path)
+    lines = list(raw.iterdump())
+    raw.close()
+    return lines
+
+
+def test_a_replay_writes_nothing_and_asks_nothing(tmp_path: Path) -> None:
+    path, engine = tmp_path / "runs.db", Counting()
+    with RunStore(path) as store:
+        cg.run(PROBLEMS, cg.Team.of(engine), cg.BestOfN(n=3), store=store)
+        before, asked = dump(path), len(engine.asked)
+        report = cg.run(PROBLEMS, cg.Team.of(engine), cg.BestOfN(n=3), store=store, replay=True)
+        assert report.correct == 6
+        assert dump(path) == before
+        assert len(engine.asked) == asked
+
+
 def test_a_replay_of_what_is_not_finished_is_refused(tmp_path: Path) -> None:
     with RunStore(tmp_path / "runs.db") as store:
         team = cg.Team.of(Counting())
