@@ -1,7 +1,8 @@
 """What credit methods said of thoughts, as rows: appended, each once, and never changed."""
 
+import json
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import apsw
 
@@ -9,7 +10,7 @@ from cogitate.errors import DataError
 from cogitate.memory.codec import digest_of
 from cogitate.memory.database import Database
 
-__all__ = ["CreditRow", "append_credits", "read_credits"]
+__all__ = ["CreditRow", "Given", "append_credits", "read_credits", "row_of"]
 
 
 class CreditRow(NamedTuple):
@@ -27,6 +28,73 @@ class CreditRow(NamedTuple):
     trajectory: str | None
     origin: str
     """Method, version, parameters and source, as JSON."""
+
+
+class _Ends(Protocol):
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+class Given(Protocol):
+    """A credit as whoever gives it has it, such as `cogitate.training.Credit`."""
+
+    @property
+    def thought(self) -> str:
+        """The id of its thought."""
+        ...
+
+    @property
+    def measure(self) -> str:
+        """What `value` is."""
+        ...
+
+    @property
+    def value(self) -> float:
+        """How much."""
+        ...
+
+    @property
+    def samples(self) -> int:
+        """What it was computed from."""
+        ...
+
+    @property
+    def interval(self) -> _Ends | None:
+        """Where the true value lies."""
+        ...
+
+    @property
+    def positive(self) -> bool | None:
+        """Worth imitating."""
+        ...
+
+    @property
+    def trajectory(self) -> str | None:
+        """The id of the solution at its end."""
+        ...
+
+    @property
+    def origin(self) -> tuple[object, ...]:
+        """Method, version, parameters and source."""
+        ...
+
+
+def row_of(credit: Given) -> CreditRow:
+    """Return a credit as a row."""
+    ends = credit.interval
+    return CreditRow(
+        credit.thought,
+        credit.measure,
+        credit.value,
+        credit.samples,
+        None if ends is None else ends.low,
+        None if ends is None else ends.high,
+        credit.positive,
+        credit.trajectory,
+        json.dumps(credit.origin),
+    )
 
 
 def append_credits(db: apsw.Connection, episode: int, rows: Iterable[CreditRow]) -> int:

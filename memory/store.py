@@ -29,7 +29,13 @@ from cogitate.graphs.recording import Plan
 from cogitate.inference import Engines
 from cogitate.memory.claims import Claims
 from cogitate.memory.codec import digest_of
-from cogitate.memory.credit_rows import CreditRow, append_credits, read_credits
+from cogitate.memory.credit_rows import (
+    CreditRow,
+    Given,
+    append_credits,
+    read_credits,
+    row_of,
+)
 from cogitate.memory.database import Database, Durability
 from cogitate.memory.kept_run import KeptRun, Slot
 from cogitate.memory.listing import EpisodeInfo, RunInfo, list_episodes, list_runs
@@ -215,13 +221,22 @@ class RunStore:
             episode.problem, episode.result, episode.grade, episode.error, id=row, run=run[0]
         )
 
-    def append_credits(self, episode: int, rows: Iterable[CreditRow]) -> int:
+    def append_credits(self, episode: Episode | ThoughtGraph, credits: Sequence[Given]) -> int:
         """Add credits to thoughts of an episode, each once, and return how many were new.
 
         Raises:
+            ConfigError: The episode was not read from a store.
             DataError: A thought is not of that episode.
             StoreError: They cannot be written.
         """
+        if not isinstance(episode, KeptEpisode):
+            raise ConfigError(
+                "credits are kept for episodes of a store: give harvest() the store itself"
+            )
+        return self.append_rows(episode.id, map(row_of, credits))
+
+    def append_rows(self, episode: int, rows: Iterable[CreditRow]) -> int:
+        """As `append_credits`, for rows and an episode by its row."""
         several = tuple(rows)
         return self.db.write_now(lambda db: append_credits(db, episode, several))
 

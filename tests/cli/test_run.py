@@ -76,6 +76,16 @@ def test_a_store_is_shown_by_runs_by_episodes_and_by_graphs(
     assert cg.ThoughtGraph.from_json(json.dumps(shown["graph"])).problem.reference == "42"
 
 
+def test_a_store_is_harvested(
+    cogitate: Command, on_server: list[str], problems: str, tmp_path: Path
+) -> None:
+    store, rows = str(tmp_path / "runs.db"), str(tmp_path / "rows")
+    cogitate("run", problems, *on_server, "--store", store, "--strategy", "best-of-n?n=2")
+    code, out, err, _ = cogitate("harvest", store, "--out", rows, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["problems"] == 2
+
+
 def test_what_is_not_in_a_store_is_said(
     cogitate: Command, on_server: list[str], problems: str, tmp_path: Path
 ) -> None:

@@ -286,10 +286,10 @@ def test_credits_are_appended_once_and_read_in_order(tmp_path: Path) -> None:
         first = CREDIT._replace(thought=episode.graph.in_order()[1].id)
         second = first._replace(value=0.1 + 0.2, low=None, high=None, positive=None)
         third = first._replace(positive=False, trajectory=first.thought)
-        assert store.append_credits(episode.id, [first, second]) == 2
-        assert store.append_credits(episode.id, [second, third, third]) == 1
+        assert store.append_rows(episode.id, [first, second]) == 2
+        assert store.append_rows(episode.id, [second, third, third]) == 1
         with pytest.raises(cg.DataError, match="give credit to its own thoughts"):
-            store.append_credits(other.id, [first])
+            store.append_rows(other.id, [first])
     with RunStore(path) as store:
         assert store.credits(1) == [first, second, third]
         assert store.credits(2) == []
@@ -298,13 +298,31 @@ def test_credits_are_appended_once_and_read_in_order(tmp_path: Path) -> None:
                 store.db.write_now(lambda db, change=change: list(db.execute(change)))  # type: ignore[misc]  # mypy reads no default of a lambda
 
 
+def test_a_harvest_keeps_its_credits_in_the_store_that_it_reads(tmp_path: Path) -> None:
+    with RunStore(tmp_path / "runs.db") as store:
+        cg.run(PROBLEMS[:2], cg.Team.of(Counting()), cg.BestOfN(n=2), store=store)
+        credit = cg.training.ValueBackup(threshold=0.5)
+        for _ in range(2):
+            rows = list(cg.training.harvest(store, credit=credit, keep=store).sft())
+            assert rows
+            kept = store.credits(1)
+            assert {row.thought for row in kept} <= {
+                t.id for t in store.episode(1).graph.in_order()
+            }
+            assert kept and all(json.loads(row.origin)[0] for row in kept)
+            assert len(set(kept)) == len(kept)
+        graph = store.episode(1).graph
+        with pytest.raises(cg.ConfigError, match="give harvest\\(\\) the store itself"):
+            store.append_credits(graph, [])
+
+
 def test_a_damaged_credit_is_left_out_and_told(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     with RunStore(path) as store:
         cg.run(PROBLEMS[:1], cg.Team.of(Counting()), cg.Direct(), store=store)
         [episode] = store.episodes()
         row = CREDIT._replace(thought=episode.graph.in_order()[1].id)
-        store.append_credits(episode.id, [row, row._replace(value=0.5)])
+        store.append_rows(episode.id, [row, row._replace(value=0.5)])
     raw = sqlite3.connect(path)
     raw.execute("DROP TRIGGER credits_keep")
     raw.execute("UPDATE credits SET value = 1.0 WHERE id = 1")

@@ -11,9 +11,11 @@ import typer
 
 import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, Failed, reported
-from cogitate.cli.terminal import emit, emit_json
+from cogitate.cli.runs import is_store
+from cogitate.cli.terminal import emit, emit_json, note
 from cogitate.errors import ConfigError, DataError
-from cogitate.graphs import ThoughtGraph
+from cogitate.graphs import Episode, ThoughtGraph
+from cogitate.memory import RunStore
 from cogitate.tasks import load
 from cogitate.training import Harvest, PromptForm, Row, RowFilter, Rows
 from cogitate.training import harvest as harvested
@@ -53,7 +55,10 @@ class What(StrEnum):
 
 Sources = Annotated[
     list[str],
-    typer.Argument(metavar="FILE...", help="Graphs that `solve --save` wrote, or folders of them."),
+    typer.Argument(
+        metavar="FILE...",
+        help="Stores of `run`, graphs that `solve --save` wrote, folders of these.",
+    ),
 ]
 Out = Annotated[
     str, typer.Option(metavar="DIR", help="The folder of the rows; of trajectories, the file.")
@@ -229,13 +234,20 @@ class Saved:
             raise ConfigError(f"{', '.join(sources)}: no .json file there: save graphs first")
         return cls(tuple(files))
 
-    def __iter__(self) -> Iterator[ThoughtGraph]:
-        """Read each graph.
+    def __iter__(self) -> Iterator[Episode | ThoughtGraph]:
+        """Read each graph, and of stores each episode; damaged ones are left out and told.
 
         Raises:
             DataError: A file holds none.
         """
-        return map(_read, self.files)
+        for file in self.files:
+            if is_store(file):
+                with RunStore(file) as store:
+                    yield from store.episodes()
+                    for why in store.quarantined.values():
+                        note(f"left out: {why}")
+            else:
+                yield _read(file)
 
 
 def _read(file: Path) -> ThoughtGraph:
