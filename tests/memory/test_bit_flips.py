@@ -40,7 +40,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
         episodes = {(e.run, e.problem.id): content_of(e) for e in store.episodes()}
         [first, *_] = store.episodes()
         credit = CreditRow(first.graph.in_order()[1].id, "value", 0.5, 3, 0.1, 0.9, True, None, "x")
-        store.append_credits(first.id, [credit])
+        store.append_rows(first.id, [credit])
         for file in folder.glob("runs.db*"):
             if not file.name.endswith("-shm"):
                 shutil.copy(file, folder / "open" / file.name)
