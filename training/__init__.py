@@ -43,9 +43,20 @@ from cogitate.training.roles import RoleReport, role_table, roles
 from cogitate.training.share import Share, share_of
 
 if TYPE_CHECKING:
-    from cogitate.training.trainers import SFTSettings, Trained, train_sft
+    from cogitate.training.trainers import (
+        AdaLoRA,
+        FullWeights,
+        LoRA,
+        Optimisation,
+        PrefixTuning,
+        PromptTuning,
+        SFTSettings,
+        Trained,
+        train_sft,
+    )
 
 __all__ = [
+    "AdaLoRA",
     "Checkpoint",
     "Chosen",
     "Comparison",
@@ -59,16 +70,21 @@ __all__ = [
     "Distinct",
     "Evaluation",
     "Forgetting",
+    "FullWeights",
     "GroupRelative",
     "Harvest",
     "Interval",
     "LeaveOneOut",
+    "LoRA",
     "MonteCarloSteps",
+    "Optimisation",
     "Outcome",
     "PassRate",
     "Passes",
+    "PrefixTuning",
     "ProcessGroupRelative",
     "Promotion",
+    "PromptTuning",
     "RoleReport",
     "SFTRow",
     "SFTSettings",
@@ -116,6 +132,6 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Import the trainers, and what they need, only when they are asked for."""
-    if name in ("SFTSettings", "Trained", "train_sft"):
+    if name in __all__:
         return getattr(import_module("cogitate.training.trainers"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,14 +18,20 @@ class Checkpoint(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     parent: str
-    """The weights that training began with: a model's name or folder."""
+    """The weights that training began with: a model's name or folder, or an adapter's."""
     parent_revision: str
     """Which weights these were."""
+    base: str = ""
+    """The model that an adapter belongs on; empty in records of before there was this field, where
+    it is the parent."""
+    base_revision: str = ""
     method: str
     settings: Mapping[str, JsonValue]
     rows: int
     data_hash: str
     """Of all trained tokens, in order."""
+    counts: Mapping[str, int] = {}
+    """What became of the rows that were not trained on, and of those that were changed."""
     metrics: Mapping[str, JsonValue]
     libraries: Mapping[str, str]
     """Version by name."""
