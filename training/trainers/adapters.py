@@ -7,6 +7,7 @@ while it trains; prefix tuning (Li and Liang 2021, 2101.00190) and prompt tuning
 batch; the others are for trainers and for merging.
 """
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -156,9 +157,10 @@ def quantisation(adapter: Adapter) -> "BitsAndBytesConfig | None":
     import torch
     from transformers import BitsAndBytesConfig
 
+    make: Callable[..., BitsAndBytesConfig] = BitsAndBytesConfig  # no annotations there
     if adapter.bits == 8:
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
+        return make(load_in_8bit=True)
+    return make(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,

@@ -108,9 +108,9 @@ def _fit(
         def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
             return ByLength(lengths, how.batch_size * how.accumulate, seed=how.seed)
 
-    model = load(run.start, run.adapter, steps=how.steps(len(rows)), seed=how.seed)
+    loaded = load(run.start, run.adapter, steps=how.steps(len(rows)), seed=how.seed)
     trainer = InOrder(
-        model=model,
+        model=loaded.together(),
         args=arguments(
             SFTConfig,
             run.work.trainer,

@@ -28,10 +28,10 @@ from cogitate.training.trainers.adapters import (
 from cogitate.training.trainers.work import first_process
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
-__all__ = ["Start", "load", "reference_of", "save", "tokenizer_of"]
+__all__ = ["Loaded", "Start", "load", "load_policy", "reference_of", "save", "tokenizer_of"]
 
 _KINDS = {
     "LORA": "lora",
@@ -69,9 +69,23 @@ class Start(NamedTuple):
         return cls(base, folder, fingerprint(folder), adapter, revision_of(adapter))
 
 
+class Loaded(NamedTuple):
+    """What a trainer is given."""
+
+    model: "PreTrainedModel | PeftModel"
+    new: "PeftConfig | None"
+    """The adapter that the trainer puts on the model: without it, the model is the reference."""
+
+    def together(self) -> "PreTrainedModel | PeftModel":
+        """Return the model with its new adapter, where it gets one."""
+        from peft import get_peft_model
+
+        return self.model if self.new is None else get_peft_model(self.model, self.new)
+
+
 def load(
     start: Start, adapter: Adapter, *, steps: int, seed: int, task: Task = "CAUSAL_LM"
-) -> "PreTrainedModel | PeftModel":
+) -> Loaded:
     """Load the weights that training begins with.
 
     Args:
@@ -86,7 +100,7 @@ def load(
     """
     import torch
     import transformers
-    from peft import PeftConfig, PeftModel, get_peft_model
+    from peft import PeftConfig, PeftModel
 
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     torch.manual_seed(seed)
@@ -110,9 +124,28 @@ def load(
                 f"{start.adapter} is of kind {kind!r} and the settings ask for {adapter.kind!r}: "
                 "set the adapter to the kind that is there, or begin with the base"
             )
-        return PeftModel.from_pretrained(model, str(start.adapter), is_trainable=True)
-    config = peft_config(adapter, task, steps=steps)
-    return model if config is None else get_peft_model(model, config)
+        worn = PeftModel.from_pretrained(model, str(start.adapter), is_trainable=True)
+        return Loaded(worn, None)
+    return Loaded(model, peft_config(adapter, task, steps=steps))
+
+
+def load_policy(start: Start) -> "PreTrainedModel":
+    """Load the weights that training begins with, to measure with: its adapter merged in."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, PreTrainedModel
+
+    model = AutoModelForCausalLM.from_pretrained(
+        start.folder, dtype=torch.float32, use_safetensors=True
+    )
+    model.train(False)
+    if start.adapter is None:
+        return model
+    worn = PeftModel.from_pretrained(model, str(start.adapter))
+    merged = worn.merge_and_unload()  # of the tuner inside
+    if not isinstance(merged, PreTrainedModel):
+        raise ConfigError(f"{start.adapter} cannot be merged into {start.folder}: use LoRA")
+    return merged
 
 
 def reference_of(model: "PreTrainedModel | PeftModel") -> "PreTrainedModel | None":
@@ -130,7 +163,8 @@ def reference_of(model: "PreTrainedModel | PeftModel") -> "PreTrainedModel | Non
     copied.load_state_dict(model.state_dict())
     copied.to(model.device)  # type: ignore[arg-type]  # transformers wraps a method of torch
     copied.requires_grad_(False)
-    return copied.eval()
+    copied.train(False)
+    return copied
 
 
 def tokenizer_of(start: Start) -> "PreTrainedTokenizerBase":
@@ -166,7 +200,7 @@ def save(trainer: "Trainer", start: Start, adapter: Adapter, output: Path) -> No
             return
         if not isinstance(adapter, LoRA) or adapter.bits is not None:
             raise ConfigError("a reward model is saved whole: train LoRA() or FullWeights()")
-        model, state = model.merge_and_unload(), None  # type: ignore[operator]  # LoRA's, inside
+        model, state = model.merge_and_unload(), None
     if not isinstance(model, PreTrainedModel):
         raise ConfigError(f"{type(model).__name__} cannot be saved: train a transformers model")
     model.save_pretrained(str(output), state_dict=state)
