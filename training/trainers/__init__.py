@@ -12,6 +12,10 @@ from cogitate.training.trainers.fit import Trained
 from cogitate.training.trainers.kto import KTOSettings, train_kto
 from cogitate.training.trainers.optimisation import Optimisation
 from cogitate.training.trainers.orpo import ORPOSettings, train_orpo
+from cogitate.training.trainers.outcome_model import OutcomeModelSettings, train_outcome_model
+from cogitate.training.trainers.process_model import ProcessModelSettings, train_process_model
+from cogitate.training.trainers.ranking_model import RankingModelSettings, train_ranking_model
+from cogitate.training.trainers.reward_model import RewardModelSettings, train_reward_model
 from cogitate.training.trainers.sft import SFTSettings, train_sft
 
 __all__ = [
@@ -23,12 +27,20 @@ __all__ = [
     "LoRA",
     "ORPOSettings",
     "Optimisation",
+    "OutcomeModelSettings",
     "PrefixTuning",
+    "ProcessModelSettings",
     "PromptTuning",
+    "RankingModelSettings",
+    "RewardModelSettings",
     "SFTSettings",
     "Trained",
     "train_dpo",
     "train_kto",
     "train_orpo",
+    "train_outcome_model",
+    "train_process_model",
+    "train_ranking_model",
+    "train_reward_model",
     "train_sft",
 ]

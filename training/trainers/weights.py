@@ -104,7 +104,10 @@ def load(
 
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     torch.manual_seed(seed)
-    options: dict[str, object] = {} if task == "CAUSAL_LM" else {"num_labels": 1}
+    options: dict[str, object] = {}
+    if task != "CAUSAL_LM":
+        options["config"] = config = transformers.AutoConfig.from_pretrained(start.folder)
+        config.num_labels, config.classifier_dropout = 1, 0.0  # some heads drop a tenth otherwise
     if (quantised := quantisation(adapter)) is not None:
         options["quantization_config"] = quantised
     make: Callable[..., PreTrainedModel] = {

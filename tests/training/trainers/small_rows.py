@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from cogitate.graphs import Source
 from cogitate.inference import Message
 from cogitate.training import Optimisation
-from cogitate.training.rows import KTORow, PreferenceRow, Reply, SFTRow
+from cogitate.training.rows import (
+    KTORow,
+    PreferenceRow,
+    RankedRow,
+    Reply,
+    SFTRow,
+    Step,
+    StepRow,
+)
 
 QUESTION = Message("user", "What is 6 * 7?")
 ASKED = {
@@ -50,3 +58,15 @@ def preferences(n: int = 4) -> list[PreferenceRow]:
 
 def kto(text: str, wanted: bool) -> KTORow:
     return KTORow.model_validate({**ASKED, "reply": reply(text), "wanted": wanted})
+
+
+def ranked(texts: Sequence[str], ranks: Sequence[int | None]) -> RankedRow:
+    replies = tuple(reply(text) for text in texts)
+    return RankedRow.model_validate(
+        {**ASKED, "parents": ("p",), "replies": replies, "ranks": tuple(ranks)}
+    )
+
+
+def solution(steps: Sequence[tuple[str, float | None]], grade: float | None = None) -> StepRow:
+    parts = tuple(Step(thought=f"t.{text}", text=text, label=label) for text, label in steps)
+    return StepRow.model_validate({**ASKED, "steps": parts, "grade": grade})
