@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cogitate.errors import ConfigError
 from cogitate.training.rows import PreferenceRow
-from cogitate.training.trainers.adapters import AdaLoRA, Adapter, LoRA
+from cogitate.training.trainers.adapters import Adapter, LoRA
 from cogitate.training.trainers.fit import OnStep, Trained, begin
 from cogitate.training.trainers.optimisation import Optimisation, arguments
 from cogitate.training.trainers.pairs import Pair, encode_pairs, familiar
@@ -170,10 +169,6 @@ def make_dpo(
         def _prepare_dataset(self, dataset: Dataset, *args: object) -> Dataset:
             return dataset  # it holds ids already
 
-    if start.adapter is not None and isinstance(settings.adapter, AdaLoRA):
-        raise ConfigError(
-            "an AdaLoRA adapter cannot be compared with a copy of itself: merge it into its base"
-        )
     return Sampled(
         model=model,
         ref_model=None if new is not None else reference_of(model),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, JsonValue
 
+from cogitate.errors import ConfigError
 from cogitate.training.checkpoint import Checkpoint
 from cogitate.training.trainers.adapters import AdaLoRA, Adapter, allocation
 from cogitate.training.trainers.weights import Start, save
@@ -142,7 +143,14 @@ def begin(
         output: The folder to make.
         counts: What became of the rows that are not among them.
         keep: Leave checkpoints behind where it fails.
+
+    Raises:
+        ConfigError: Checkpoints of AdaLoRA, which cannot go on from them.
     """
+    if keep and isinstance(adapter, AdaLoRA):
+        raise ConfigError(
+            "PEFT does not keep what AdaLoRA has measured: train it in one go, without save_steps"
+        )
     rows = list(rows)
     digest = hash_of(rows)
     known = [method, start.revision, start.adapter_revision, settings.model_dump_json(), digest]

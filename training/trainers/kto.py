@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cogitate.errors import ConfigError
 from cogitate.training.rows import KTORow
-from cogitate.training.trainers.adapters import AdaLoRA, Adapter, LoRA
+from cogitate.training.trainers.adapters import Adapter, LoRA
 from cogitate.training.trainers.fit import OnStep, Trained, begin
 from cogitate.training.trainers.optimisation import Optimisation, arguments
 from cogitate.training.trainers.tokens import Coder
@@ -151,10 +151,6 @@ def _make(
         def _prepare_dataset(self, dataset: Dataset, *args: object) -> Dataset:
             return dataset  # it holds ids already
 
-    if start.adapter is not None and isinstance(settings.adapter, AdaLoRA):
-        raise ConfigError(
-            "an AdaLoRA adapter cannot be compared with a copy of itself: merge it into its base"
-        )
     return Sampled(
         model=loaded.model,
         ref_model=None if loaded.new is not None else reference_of(loaded.model),

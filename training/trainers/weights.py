@@ -18,6 +18,7 @@ from cogitate.errors import ConfigError
 from cogitate.inference.hf.adapter_files import CONFIG, revision_of
 from cogitate.inference.hf.locate import fetch, fingerprint
 from cogitate.training.trainers.adapters import (
+    AdaLoRA,
     Adapter,
     FullWeights,
     LoRA,
@@ -117,9 +118,10 @@ def load(
     }[task].from_pretrained
     model = make(start.folder, dtype=torch.float32, use_safetensors=True, **options)
     if start.adapter is not None:
-        if isinstance(adapter, FullWeights):
+        if isinstance(adapter, FullWeights | AdaLoRA):
             raise ConfigError(
-                f"FullWeights() cannot go on with the adapter {start.adapter}: merge it first"
+                f"{type(adapter).__name__}() cannot go on with the adapter {start.adapter}: merge "
+                "it into its base, and begin with that"
             )
         kind = _KINDS.get(str(PeftConfig.from_pretrained(str(start.adapter)).peft_type.value), "")
         if kind != adapter.kind:
