@@ -9,6 +9,7 @@ from cogitate.training.trainers.adapters import (
 )
 from cogitate.training.trainers.dpo import DPOLoss, DPOSettings, train_dpo
 from cogitate.training.trainers.fit import Trained
+from cogitate.training.trainers.grpo import GRPOSettings, train_grpo
 from cogitate.training.trainers.kto import KTOSettings, train_kto
 from cogitate.training.trainers.optimisation import Optimisation
 from cogitate.training.trainers.orpo import ORPOSettings, train_orpo
@@ -16,13 +17,17 @@ from cogitate.training.trainers.outcome_model import OutcomeModelSettings, train
 from cogitate.training.trainers.process_model import ProcessModelSettings, train_process_model
 from cogitate.training.trainers.ranking_model import RankingModelSettings, train_ranking_model
 from cogitate.training.trainers.reward_model import RewardModelSettings, train_reward_model
+from cogitate.training.trainers.sampling import CurrentWeights, Sampled, Sampler
 from cogitate.training.trainers.sft import SFTSettings, train_sft
+from cogitate.training.trainers.strategy_sampler import StrategySampler
 
 __all__ = [
     "AdaLoRA",
+    "CurrentWeights",
     "DPOLoss",
     "DPOSettings",
     "FullWeights",
+    "GRPOSettings",
     "KTOSettings",
     "LoRA",
     "ORPOSettings",
@@ -34,8 +39,12 @@ __all__ = [
     "RankingModelSettings",
     "RewardModelSettings",
     "SFTSettings",
+    "Sampled",
+    "Sampler",
+    "StrategySampler",
     "Trained",
     "train_dpo",
+    "train_grpo",
     "train_kto",
     "train_orpo",
     "train_outcome_model",

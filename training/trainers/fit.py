@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -59,7 +60,8 @@ class Run(NamedTuple):
     settings: BaseModel
     rows: int
     data_hash: str
-    counts: Mapping[str, int]
+    counts: Counter[str]
+    """Of rows that were left out or changed; a training that samples adds to them."""
     output: Path
     work: Work
 
@@ -114,7 +116,7 @@ class Run(NamedTuple):
             settings=self.settings.model_dump(mode="json"),
             rows=self.rows,
             data_hash=self.data_hash,
-            counts=self.counts,
+            counts=dict(self.counts),
             metrics=found,
             libraries={name: version(name) for name in _LIBRARIES},
         )
@@ -155,7 +157,9 @@ def begin(
     digest = hash_of(rows)
     known = [method, start.revision, start.adapter_revision, settings.model_dump_json(), digest]
     with working_on(output, "\n".join(known), keep=keep) as work:
-        yield Run(method, start, adapter, settings, len(rows), digest, counts or {}, output, work)
+        yield Run(
+            method, start, adapter, settings, len(rows), digest, Counter(counts or {}), output, work
+        )
 
 
 def hash_of(rows: Iterable[object]) -> str:

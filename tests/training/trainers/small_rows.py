@@ -8,6 +8,7 @@ from cogitate.training import Optimisation
 from cogitate.training.rows import (
     KTORow,
     PreferenceRow,
+    PromptRow,
     RankedRow,
     Reply,
     SFTRow,
@@ -70,3 +71,13 @@ def ranked(texts: Sequence[str], ranks: Sequence[int | None]) -> RankedRow:
 def solution(steps: Sequence[tuple[str, float | None]], grade: float | None = None) -> StepRow:
     parts = tuple(Step(thought=f"t.{text}", text=text, label=label) for text, label in steps)
     return StepRow.model_validate({**ASKED, "steps": parts, "grade": grade})
+
+
+def start(
+    question: str = QUESTION.content, prefix: str = "", ids: tuple[int, ...] | None = None
+) -> PromptRow:
+    return PromptRow.model_validate(
+        ASKED
+        | {"question": question, "problem": question, "thought": "t.0", "reference": "42"}
+        | {"kind": "auto", "prefix": prefix, "prefix_ids": ids}
+    )
