@@ -26,6 +26,7 @@ from cogitate.training.grading import agrade, grade
 from cogitate.training.harvest import Harvest, aharvest, harvest
 from cogitate.training.held_back import held_back
 from cogitate.training.intervals import Interval, wilson
+from cogitate.training.lineage import Descendant, Lineage, lineage
 from cogitate.training.outcome import Outcome
 from cogitate.training.paired import Comparison, compare, mcnemar, needed_problems, scores_of
 from cogitate.training.passes import (
@@ -90,6 +91,7 @@ __all__ = [
     "Curriculum",
     "DPOLoss",
     "DPOSettings",
+    "Descendant",
     "DevRun",
     "Distinct",
     "Evaluation",
@@ -101,6 +103,7 @@ __all__ = [
     "Interval",
     "KTOSettings",
     "LeaveOneOut",
+    "Lineage",
     "LoRA",
     "MonteCarloSteps",
     "ORPOSettings",
@@ -138,6 +141,7 @@ __all__ = [
     "grade",
     "harvest",
     "held_back",
+    "lineage",
     "load_rows",
     "maj_at_k",
     "mcnemar",

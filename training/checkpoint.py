@@ -7,9 +7,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from cogitate.errors import ConfigError, DataError
 
-__all__ = ["Checkpoint"]
+__all__ = ["FILE", "Checkpoint"]
 
-_FILE = "cogitate.json"
+FILE = "cogitate.json"
+"""The record's name."""
 
 
 class Checkpoint(BaseModel):
@@ -38,7 +39,7 @@ class Checkpoint(BaseModel):
 
     def save(self, folder: Path) -> None:
         """Write the record into the folder of the weights."""
-        (folder / _FILE).write_text(self.model_dump_json(indent=2) + "\n")
+        (folder / FILE).write_text(self.model_dump_json(indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":
@@ -49,8 +50,8 @@ class Checkpoint(BaseModel):
             DataError: It is not such a record.
         """
         try:
-            return cls.model_validate_json((folder / _FILE).read_text())
+            return cls.model_validate_json((folder / FILE).read_text())
         except OSError:
-            raise ConfigError(f"{folder} has no {_FILE}: it was not trained here") from None
+            raise ConfigError(f"{folder} has no {FILE}: it was not trained here") from None
         except ValidationError as error:
-            raise DataError(f"{folder / _FILE} is not such a record: {error}") from None
+            raise DataError(f"{folder / FILE} is not such a record: {error}") from None

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from cogitate.errors import EngineError
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.background import Background
 from cogitate.training.trainers.fit import Run
@@ -60,10 +61,17 @@ class Batches:
         self._changed: Counter[str] = Counter()
 
     def rollout(self, prompts: Sequence[str], trainer: "GRPOTrainer") -> dict[str, object]:
-        """Sample with the policy as it is now: TRL's `rollout_func`."""
+        """Sample with the policy as it is now: TRL's `rollout_func`.
+
+        Raises:
+            EngineError: Not one reply was written: there is nothing to go on with.
+        """
         starts = [self._starts[int(prompt)] for prompt in prompts]
         weights = self._weights(trainer)
         self._now = self._loop.run(self._sampler(starts, weights))
+        if not any(one.completion_ids for one in self._now):
+            errors = Counter(one.error for one in self._now)
+            raise EngineError(f"every reply of a batch failed: {errors.most_common(1)[0][0]}")
         before = self._counts.copy()
         self._advantages = []
         for at in range(0, len(starts), self._group):

@@ -44,6 +44,8 @@ class Sampled:
     """One for each token, where the sampler knows better than the group: they are taken as is."""
     parts: Mapping[str, float] = field(default_factory=dict)
     """What the reward is made of, by name, for the log."""
+    error: str = ""
+    """Why a failed one failed."""
 
 
 class Sampler(Protocol):

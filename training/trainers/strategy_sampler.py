@@ -112,7 +112,9 @@ class StrategySampler:
         rewarded: list[Sampled] = []
         for at, end in _groups(starts):
             members = [
-                None if thought is None else Member(result.graph, thought)
+                Sampled(error="; ".join(result.errors) or f"the {self.role} wrote nothing")
+                if thought is None
+                else Member(result.graph, thought)
                 for result, thought in zip(results[at:end], written[at:end], strict=True)
             ]
             rewarded += await self._rewarded(members)
@@ -163,8 +165,9 @@ class StrategySampler:
             return result.thought
         return own[-1] if own else None
 
-    async def _rewarded(self, members: Sequence[Member | None]) -> list[Sampled]:
-        there = [member for member in members if member is not None]
+    async def _rewarded(self, members: Sequence[Member | Sampled]) -> list[Sampled]:
+        """Reward what was written; what failed stays as it is."""
+        there = [member for member in members if isinstance(member, Member)]
         values: list[float | None]
         parts: list[Mapping[str, float]] = [{}] * len(there)
         reward = self.reward
@@ -180,7 +183,7 @@ class StrategySampler:
             self._sampled(member, value, kept)
             for member, value, kept in zip(there, values, parts, strict=True)
         )
-        return [Sampled() if member is None else next(found) for member in members]
+        return [one if isinstance(one, Sampled) else next(found) for one in members]
 
     def _sampled(self, member: Member, reward: float | None, parts: Mapping[str, float]) -> Sampled:
         stream = _stream(member)

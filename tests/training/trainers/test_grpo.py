@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from small_rows import FAST, sft, start
 
-from cogitate.errors import ConfigError
+from cogitate.errors import ConfigError, EngineError
 from cogitate.training import (
     Checkpoint,
     CurrentWeights,
@@ -189,6 +189,14 @@ def test_failed_replies_and_rewards_that_are_no_numbers_teach_nothing(
     assert probability(tiny_llama, trained.folder, GOOD) == pytest.approx(
         probability(tiny_llama, None, GOOD), rel=1e-5
     )
+
+
+def test_a_batch_of_which_nothing_came_ends_the_training(tiny_llama: Path, tmp_path: Path) -> None:
+    sampler = Replay([Sampled(error="the server is down")])
+    with pytest.raises(EngineError, match="every reply of a batch failed: the server is down"):
+        train_grpo([start()], sampler, str(tiny_llama), tmp_path / "out", settings())
+    assert sampler.closed
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_groups_must_be_whole(tiny_llama: Path, tmp_path: Path) -> None:

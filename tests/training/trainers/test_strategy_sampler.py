@@ -144,7 +144,7 @@ def test_a_failed_call_is_a_reply_without_tokens() -> None:
 
     engine = Scripted(fails)
     made = StrategySampler(team=lambda _: cg.Team.of(engine), strategy=cg.Direct(), reward=length)
-    assert sample(made, start()) == [Sampled()]
+    assert sample(made, start()) == [Sampled(error="EngineError: down")]
 
 
 def test_an_engine_that_tells_no_tokens_is_refused() -> None:
