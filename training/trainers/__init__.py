@@ -7,6 +7,7 @@ from cogitate.training.trainers.adapters import (
     PrefixTuning,
     PromptTuning,
 )
+from cogitate.training.trainers.distillation import DistillationSettings, train_distillation
 from cogitate.training.trainers.dpo import DPOLoss, DPOSettings, train_dpo
 from cogitate.training.trainers.fit import Trained
 from cogitate.training.trainers.grpo import GRPOSettings, train_grpo
@@ -26,6 +27,7 @@ __all__ = [
     "CurrentWeights",
     "DPOLoss",
     "DPOSettings",
+    "DistillationSettings",
     "FullWeights",
     "GRPOSettings",
     "KTOSettings",
@@ -43,6 +45,7 @@ __all__ = [
     "Sampler",
     "StrategySampler",
     "Trained",
+    "train_distillation",
     "train_dpo",
     "train_grpo",
     "train_kto",
