@@ -82,6 +82,7 @@ def arguments(make: Callable[..., A], folder: Path, how: Optimisation, **own: ob
         "disable_tqdm": True,
         "use_cpu": not on_gpu,
         "bf16": on_gpu,
+        "ddp_find_unused_parameters": False,
         "dataloader_pin_memory": on_gpu,
     }
     return make(**{**shared, **own})

@@ -106,7 +106,8 @@ def _fit(
 
     class InOrder(SFTTrainer):
         def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
-            return ByLength(lengths, how.batch_size * how.accumulate, seed=how.seed)
+            rows_of_a_step = how.batch_size * how.accumulate * self.args.world_size
+            return ByLength(lengths, rows_of_a_step, seed=how.seed)
 
     loaded = load(run.start, run.adapter, steps=how.steps(len(rows)), seed=how.seed)
     trainer = InOrder(
