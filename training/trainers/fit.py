@@ -20,7 +20,7 @@ from cogitate.training.trainers.work import Work, first_process, working_on
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
 
-__all__ = ["OnStep", "Run", "Trained", "begin", "hash_of"]
+__all__ = ["OnStep", "Run", "Trained", "begin", "hash_of", "watcher"]
 
 OnStep = Callable[[int, int], None]
 """Called with the steps done and the steps in all: for progress."""
@@ -73,7 +73,7 @@ class Run(NamedTuple):
         if isinstance(self.adapter, AdaLoRA):
             trainer.add_callback(allocation())
         if on_step is not None:
-            trainer.add_callback(_watcher(on_step))
+            trainer.add_callback(watcher(on_step))
         resume = self.work.resume
         outcome = trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
         save(trainer, self.start, self.adapter, self.work.finished)
@@ -170,7 +170,8 @@ def hash_of(rows: Iterable[object]) -> str:
     return digest.hexdigest()
 
 
-def _watcher(on_step: OnStep) -> "TrainerCallback":
+def watcher(on_step: OnStep) -> "TrainerCallback":
+    """Return the callback that tells of each step as it ends."""
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
     class Watcher(TrainerCallback):
