@@ -1,6 +1,6 @@
 """What training through us costs beside bare TRL: the same SFT, DPO and GRPO steps on both sides.
 
-    python benchmarks/training.py [--model NAME] [--steps 8] [--runs 5] [--json]
+    python benchmarks/training.py [--model NAME] [--steps 8] [--runs 5] [--methods sft ...]
 
 Both sides train the same LoRA adapter with the same TRL trainer on the same tokens, in turns within
 one process, so that what else the machine does falls on both. What is timed is each step from the
@@ -277,13 +277,14 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--methods", nargs="+", default=["sft", "dpo", "grpo"])
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     warnings.filterwarnings("ignore")
     base = fetch(chosen.model)
     vocabulary = json.loads((base / "config.json").read_text())["vocab_size"]
     results = []
-    for method in ("sft", "dpo", "grpo"):
+    for method in chosen.methods:
         results.append(measure(method, base, chosen.steps, chosen.runs, vocabulary))
         if not chosen.json:
             rates, ratio = results[-1]["tokens_per_second"], results[-1]["ratio"]
