@@ -1,6 +1,6 @@
 """What the trainers of reward models share: settings, padding, and the model with a new head.
 
-A reward model reads in training just what it will read as a verifier (`inference/hf/reward.py`):
+A reward model reads in training just what it will read as a verifier (`inference/hf/reading.py`):
 the text is encoded the same way, so sampled ids play no part. It has one label, whose logit's
 sigmoid is the score, and is saved whole: an engine rates with `hf/FOLDER`.
 """

@@ -53,7 +53,7 @@ def train_outcome_model(
         on_step: For progress.
 
     Returns:
-        What it came to; `counts` are `too_long`, `ungraded` and `right`.
+        What it came to; `counts` are `too_long`, `ungraded`, `empty` (without text) and `right`.
 
     Raises:
         ConfigError: No row is left.
@@ -96,17 +96,18 @@ def binary_loss(
 def _outcomes(
     rows: Sequence[KTORow | StepRow], start: Start, settings: OutcomeModelSettings
 ) -> tuple[list[Outcome], dict[str, int]]:
-    from cogitate.inference.hf.reward import read_outcome  # imports torch
+    from cogitate.inference.hf.reading import Reader  # imports transformers
 
-    encoder = Coder(start.folder).encoder
+    reader = Reader(Coder(start.folder).encoder, "outcome")
     outcomes: list[Outcome] = []
-    counts = {"too_long": 0, "ungraded": 0}
+    counts = {"too_long": 0, "ungraded": 0, "empty": 0}
     for row in rows:
         text, label = _judged(row)
-        ids = list(read_outcome(encoder, row.messages, text).ids)
-        if label is None:
-            counts["ungraded"] += 1
-        elif len(ids) > settings.max_tokens:
+        if label is None or not text:
+            counts["ungraded" if text else "empty"] += 1
+            continue
+        ids = list(reader.read(row.messages, [text]).ids)
+        if len(ids) > settings.max_tokens:
             counts["too_long"] += 1
         else:
             outcomes.append(Outcome(ids, label))

@@ -80,9 +80,9 @@ def train_process_model(
 def _solutions(
     rows: Sequence[StepRow], start: Start, settings: ProcessModelSettings
 ) -> tuple[list[Steps], dict[str, int]]:
-    from cogitate.inference.hf.reward import read_steps  # imports torch
+    from cogitate.inference.hf.reading import Reader  # imports transformers
 
-    encoder = Coder(start.folder).encoder
+    reader = Reader(Coder(start.folder).encoder, "process")
     solutions: list[Steps] = []
     counts = {"too_long": 0, "unlabelled": 0, "steps": 0}
     for row in rows:
@@ -92,7 +92,7 @@ def _solutions(
         if not known:
             counts["unlabelled"] += 1
             continue
-        reading = read_steps(encoder, row.messages, [text for text, _ in steps])
+        reading = reader.read(row.messages, [text for text, _ in steps])
         if len(reading.ids) > settings.max_tokens:
             counts["too_long"] += 1
             continue

@@ -52,7 +52,8 @@ def train_ranking_model(
         on_step: For progress.
 
     Returns:
-        What it came to; `counts` are `too_long` and `unordered` (no reply is above another).
+        What it came to; `counts` are `too_long`, `unordered` (no reply is above another) and
+        `empty` (a reply says nothing).
 
     Raises:
         ConfigError: No ranking is left.
@@ -76,17 +77,20 @@ def train_ranking_model(
 def _rankings(
     rows: Sequence[RankedRow], start: Start, settings: RankingModelSettings
 ) -> tuple[list[Ranking], dict[str, int]]:
-    from cogitate.inference.hf.reward import read_outcome  # imports torch
+    from cogitate.inference.hf.reading import Reader  # imports transformers
 
-    encoder = Coder(start.folder).encoder
+    reader = Reader(Coder(start.folder).encoder, "outcome")
     rankings: list[Ranking] = []
-    counts = {"too_long": 0, "unordered": 0}
+    counts = {"too_long": 0, "unordered": 0, "empty": 0}
     for row in rows:
         if not orders(row.ranks):
             counts["unordered"] += 1
             continue
+        if not all(reply.completion for reply in row.replies):
+            counts["empty"] += 1
+            continue
         replies = [
-            list(read_outcome(encoder, row.messages, row.prefix + reply.completion).ids)
+            list(reader.read(row.messages, [row.prefix + reply.completion]).ids)
             for reply in row.replies
         ]
         if max(map(len, replies)) > settings.max_tokens:

@@ -77,23 +77,26 @@ def train_reward_model(
 def _pairs(
     rows: Sequence[PreferenceRow], start: Start, settings: RewardModelSettings
 ) -> tuple[list[Rated], dict[str, int]]:
-    from cogitate.inference.hf.reward import read_outcome  # imports torch
+    from cogitate.inference.hf.reading import Reader  # imports transformers
 
-    encoder, pairs = Coder(start.folder).encoder, []
+    reader, pairs = Reader(Coder(start.folder).encoder, "outcome"), []
+    counts = {"too_long": 0, "empty": 0}
     for row in rows:
+        if not (row.chosen.completion and row.rejected.completion):
+            counts["empty"] += 1
+            continue
         better, worse = (
-            list(read_outcome(encoder, row.messages, row.prefix + reply.completion).ids)
+            list(reader.read(row.messages, [row.prefix + reply.completion]).ids)
             for reply in (row.chosen, row.rejected)
         )
-        if max(len(better), len(worse)) <= settings.max_tokens:
+        if max(len(better), len(worse)) > settings.max_tokens:
+            counts["too_long"] += 1
+        else:
             margin = settings.margin * (row.chosen.value - row.rejected.value)
             pairs.append(Rated(better, worse, margin))
     if not pairs:
-        raise ConfigError(
-            f"no pairs to train on: {len(rows)} were given, none of at most "
-            f"max_tokens={settings.max_tokens}: harvest more, or raise it"
-        )
-    return pairs, {"too_long": len(rows) - len(pairs)}
+        raise ConfigError(f"no pairs to train on: {len(rows)} were given, of which {counts}")
+    return pairs, counts
 
 
 def _fit(

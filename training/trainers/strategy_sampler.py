@@ -13,66 +13,27 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, Protocol, runtime_checkable
 
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
-from cogitate.graphs import Budget, Result, Strategy, Thought, ThoughtGraph, ThoughtKind, asolve
+from cogitate.graphs import Budget, Result, Strategy, Thought, ThoughtKind, asolve
 from cogitate.graphs.gather import gather
 from cogitate.inference import Engines, Prefix
 from cogitate.tasks import Problem
+from cogitate.training.rewards import GroupReward, Member, Reward, Weighted
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.begun import Begun
 from cogitate.training.trainers.sampling import CurrentWeights, Sampled
 
-__all__ = ["Reward", "StrategySampler"]
-
-
-class Reward(Protocol):
-    """Gives a thought a number."""
-
-    async def __call__(self, graph: ThoughtGraph, thought: Thought, /) -> float | None:
-        """Return the reward, or None where there is none, which is not 0."""
-        ...
-
-
-class Member(NamedTuple):
-    """A thought that is to be rewarded."""
-
-    graph: ThoughtGraph
-    thought: Thought
-
-
-class Scored(Protocol):
-    """A reward that is a sum."""
-
-    @property
-    def total(self) -> float | None:
-        """The sum."""
-        ...
-
-    @property
-    def parts(self) -> Mapping[str, float | None]:
-        """What it is made of, by name."""
-        ...
-
-
-@runtime_checkable
-class _Sum(Protocol):
-    async def of_members(self, members: Sequence[Member]) -> Sequence[Scored]: ...
-
-
-@runtime_checkable
-class _Compared(Protocol):
-    async def of_group(self, members: Sequence[Member]) -> Sequence[float | None]: ...
+__all__ = ["StrategySampler"]
 
 
 @dataclass(kw_only=True)
 class StrategySampler:
     """Samples by a strategy.
 
-    A reward may also have `of_group(members)`, which compares the replies of one group, or
-    `of_members(members)`, which gives the parts of a sum as well: then these are asked.
+    A reward that compares the replies of a group is asked for the whole group; the parts of a
+    weighted sum are kept for the log.
     """
 
     team: Callable[[CurrentWeights], Team]
@@ -171,11 +132,11 @@ class StrategySampler:
         values: list[float | None]
         parts: list[Mapping[str, float]] = [{}] * len(there)
         reward = self.reward
-        if isinstance(reward, _Sum):
+        if isinstance(reward, Weighted):
             scored = await reward.of_members(there)
             values = [one.total for one in scored]
             parts = [_finite(one.parts) for one in scored]
-        elif isinstance(reward, _Compared):
+        elif isinstance(reward, GroupReward):
             values = list(await reward.of_group(there))
         else:
             values = await gather(_one(reward, member) for member in there)

@@ -78,7 +78,7 @@ def test_rankings_make_an_outcome_model_in_their_order(tiny_llama: Path, tmp_pat
     settings = RankingModelSettings(optimisation=FAST, adapter=FullWeights())
     rows.append(ranked(texts, [1, 1, 1]))
     trained = train_ranking_model(rows, str(tiny_llama), tmp_path / "judge", settings)
-    assert trained.counts == {"too_long": 0, "unordered": 1}
+    assert trained.counts == {"too_long": 0, "unordered": 1, "empty": 0}
     scores = [rate(trained.folder, [text])[0] for text in texts]
     assert scores[0] > scores[2] > scores[1]
 
@@ -88,7 +88,7 @@ def test_grades_make_an_outcome_model(tiny_llama: Path, tmp_path: Path) -> None:
     steps = [solution([("6 * 7\n\n", 1.0), (RIGHT, 1.0)], grade=1.0), solution([(WRONG, 0.0)])]
     settings = OutcomeModelSettings(optimisation=FAST, adapter=LoRA(rank=4))
     trained = train_outcome_model([*rows, *steps], str(tiny_llama), tmp_path / "judge", settings)
-    assert trained.counts == {"too_long": 0, "ungraded": 1, "right": 3}
+    assert trained.counts == {"too_long": 0, "ungraded": 1, "empty": 0, "right": 3}
     assert trained.rows == 5
     assert verified(trained.folder, RIGHT) > 0.7 > 0.3 > verified(trained.folder, WRONG)
 

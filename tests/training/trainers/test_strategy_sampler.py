@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from small_rows import QUESTION, start
@@ -23,9 +22,9 @@ from cogitate.training import (
     StrategySampler,
     train_grpo,
 )
+from cogitate.training.rewards import Member, Part, Weighted
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.begun import Begun
-from cogitate.training.trainers.strategy_sampler import Member
 
 NOW = CurrentWeights("scripted", None, 0)
 
@@ -168,7 +167,7 @@ class Shortest:
     async def __call__(self, graph: ThoughtGraph, thought: Thought, /) -> float | None:
         raise AssertionError("asked alone")
 
-    async def of_group(self, members: Sequence[Member]) -> Sequence[float | None]:
+    async def of_group(self, members: Sequence[Member]) -> list[float | None]:
         self.groups.append(len(members))
         return [float(i) for i in range(len(members))]
 
@@ -181,20 +180,17 @@ def test_a_reward_that_compares_sees_each_group_by_itself() -> None:
     assert [one.reward for one in found] == [0.0, 1.0, 0.0, 1.0, 2.0]
 
 
-class Summed:
-    """A reward that is a sum."""
-
-    async def __call__(self, graph: ThoughtGraph, thought: Thought, /) -> float | None:
-        raise AssertionError("asked alone")
-
-    async def of_members(self, members: Sequence[Member]) -> Sequence[SimpleNamespace]:
-        parts = {"format": 0.5, "judge": None, "broken": float("nan")}
-        return [SimpleNamespace(total=0.5, parts=parts) for _ in members]
+async def nothing(graph: ThoughtGraph, thought: Thought) -> float | None:
+    return None
 
 
 def test_the_parts_of_a_sum_are_kept_for_the_log() -> None:
-    [found] = sample(sampler(cg.Direct(), reward=Summed()), start())
-    assert (found.reward, found.parts) == (0.5, {"format": 0.5})
+    whole = Weighted((Part("length", length), Part("half", length, 0.5)))
+    broken = Weighted((Part("length", length), Part("nothing", nothing)))
+    [found] = sample(sampler(cg.Direct(), reward=whole), start())
+    assert (found.reward, found.parts) == (1.5, {"length": 1.0, "half": 1.0})
+    [found] = sample(sampler(cg.Direct(), reward=broken), start())
+    assert (found.reward, found.parts) == (None, {"length": 1.0})
 
 
 def test_rollouts_of_one_start_differ_and_come_again_with_the_same_seed(tiny_llama: Path) -> None:
