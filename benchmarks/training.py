@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from cogitate.graphs import Source
 from cogitate.inference import HF, Message
@@ -201,7 +201,9 @@ def bare(method: str, base: Path, data: Data, how: Optimisation, folder: Path) -
         from trl.trainer.dpo_trainer import DPOTrainer
 
         class Given(DPOTrainer):  # bare TRL cannot be given ids otherwise
-            def _prepare_dataset(self, dataset: Any, *args: Any) -> Any:
+            def _prepare_dataset(  # pyright: ignore[reportIncompatibleMethodOverride]
+                self, dataset: Any, *args: Any
+            ) -> Any:
                 return dataset
 
         kind |= {"beta": 0.2, "max_length": None}
@@ -238,7 +240,7 @@ def bare(method: str, base: Path, data: Data, how: Optimisation, folder: Path) -
         shared |= {"rollout_func": rollout, "reward_funcs": lambda r, **_: r}
         table = [{"prompt": str(i)} for i, _ in rows]
         make = GRPOTrainer
-    trainer = make(
+    trainer = cast("Callable[..., Any]", make)(
         args=arguments(Config, folder / "trainer", how, **kind),
         train_dataset=Dataset.from_list(table),
         **shared,

@@ -123,7 +123,7 @@ def _fit(
         from trl.trainer.distillation_trainer import DistillationTrainer
 
     class Encoded(DistillationTrainer):
-        def _tokenize_prompts(
+        def _tokenize_prompts(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, numbers: Sequence[str]
         ) -> tuple[list[list[int]], None, dict[str, object]]:
             return [prompts[int(number)] for number in numbers], None, {}

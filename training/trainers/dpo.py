@@ -166,7 +166,9 @@ def make_dpo(
     from trl.trainer.dpo_trainer import DPOTrainer
 
     class Sampled(DPOTrainer):
-        def _prepare_dataset(self, dataset: Dataset, *args: object) -> Dataset:
+        def _prepare_dataset(  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, dataset: Dataset, *args: object
+        ) -> Dataset:
             return dataset  # it holds ids already
 
     return Sampled(

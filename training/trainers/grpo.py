@@ -16,7 +16,7 @@ team's engines wear; so rollouts come from the policy as it is.
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -28,7 +28,7 @@ from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
 from cogitate.training.trainers.hand_over import Batches
 from cogitate.training.trainers.optimisation import Optimisation, arguments
 from cogitate.training.trainers.sampling import Sampler
-from cogitate.training.trainers.weights import Start, load, tokenizer_of
+from cogitate.training.trainers.weights import Start, load, padding_of, tokenizer_of
 
 if TYPE_CHECKING:
     pass
@@ -182,23 +182,27 @@ def _fit(
         from trl.trainer.grpo_trainer import GRPOTrainer
 
     form, how = _FORMS[settings.variant], settings.optimisation
+    tokenizer = tokenizer_of(run.start)
     batches = Batches(
         starts,
         sampler,
         run,
         loop,
+        end=padding_of(tokenizer),
         group=settings.group,
         level=settings.advantages,
         scale=form.scale,
     )
 
-    class OnOurs(GRPOTrainer):
+    class OnOurs(GRPOTrainer):  # Any: what TRL's own methods take
         def _calculate_rewards(self, inputs: Sequence[object], *args: object) -> torch.Tensor:
             # One column of numbers and NaN for none; TRL only logs them.
-            return self.accelerator.gather(batches.rewards(self.accelerator.device))
+            gathered = self.accelerator.gather(batches.rewards(self.accelerator.device))
+            assert isinstance(gathered, torch.Tensor)
+            return gathered
 
         def _generate_and_score_completions(
-            self, inputs: Sequence[object]
+            self, inputs: list[dict[str, Any]]
         ) -> dict[str, torch.Tensor]:
             out: dict[str, torch.Tensor] = super()._generate_and_score_completions(inputs)
             out["advantages"] = batches.advantages(out["completion_ids"])
@@ -229,13 +233,13 @@ def _fit(
                 disable_dropout=True,
             ),
             train_dataset=Dataset.from_list([{"prompt": str(i)} for i in range(len(starts))]),
-            processing_class=tokenizer_of(run.start),
+            processing_class=tokenizer,
             rollout_func=batches.rollout,
             peft_config=loaded.new,
         )
     return run.fit(trainer, on_step)
 
 
-def reward(**_: object) -> list[float]:
+def reward(**_: object) -> list[float | None]:
     """Stand where TRL wants a reward function; rewards come with the rollouts."""
     raise ConfigError("rewards come from the sampler: TRL asks for them no more")

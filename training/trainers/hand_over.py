@@ -33,6 +33,7 @@ class Batches:
         sampler: Who thinks.
         run: The training; what becomes of replies is added to its counts.
         loop: Where the sampler runs.
+        end: A token that stands for replies that failed.
         group: Replies to each start.
         level, scale: See `group_advantages`.
     """
@@ -44,6 +45,7 @@ class Batches:
         run: Run,
         loop: Background,
         *,
+        end: int,
         group: int,
         level: Literal["outcome", "process"],
         scale: Literal["std", "none"],
@@ -53,6 +55,7 @@ class Batches:
         self._run = run
         self._counts = run.counts
         self._loop = loop
+        self._end = end
         self._group = group
         self._level: Literal["outcome", "process"] = level
         self._scale: Literal["std", "none"] = scale
@@ -80,7 +83,7 @@ class Batches:
                 group, self._counts, level=self._level, scale=self._scale
             )
         self._changed = self._counts - before
-        end = int(trainer.processing_class.eos_token_id)
+        end = self._end
         logprobs = [one.logprobs or [0.0] * max(1, len(one.completion_ids)) for one in self._now]
         known = all(one.logprobs for one in self._now if one.completion_ids)
         return {

@@ -148,7 +148,9 @@ def _make(
     from trl.trainer.kto_trainer import KTOTrainer
 
     class Sampled(KTOTrainer):
-        def _prepare_dataset(self, dataset: Dataset, *args: object) -> Dataset:
+        def _prepare_dataset(  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, dataset: Dataset, *args: object
+        ) -> Dataset:
             return dataset  # it holds ids already
 
     return Sampled(

@@ -9,9 +9,9 @@ trainer among its experiments.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -97,10 +97,11 @@ def _fit(
                 row[f"{side}_labels"] = [*(IGNORED for _ in prompt), *ids]
             return row
 
-        def concatenated_forward(
+        def concatenated_forward(  # type: ignore[override]  # TRL's says four values, and gives five
             self, model: torch.nn.Module, batch: dict[str, torch.Tensor]
         ) -> "tuple[torch.Tensor, ...]":
-            chosen, rejected, more, less, _, *rest = super().concatenated_forward(model, batch)
+            forward = cast("Callable[..., tuple[torch.Tensor, ...]]", super().concatenated_forward)
+            chosen, rejected, more, less, _, *rest = forward(model, batch)
             return (chosen, rejected, more, less, _nll(chosen, batch["chosen_labels"]), *rest)
 
     how = settings.optimisation

@@ -14,7 +14,7 @@ from cogitate.training.trainers.classifier import RewardSettings, classifier, pa
 from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
 from cogitate.training.trainers.optimisation import arguments
 from cogitate.training.trainers.tokens import IGNORED, Coder
-from cogitate.training.trainers.weights import Start, tokenizer_of
+from cogitate.training.trainers.weights import Start, padding_of, tokenizer_of
 
 if TYPE_CHECKING:
     import torch
@@ -144,7 +144,7 @@ def _fit(
         return binary_loss(output.logits.squeeze(-1), labels_B, num_items_in_batch)
 
     tokenizer = tokenizer_of(run.start)
-    pad = tokenizer.pad_token_id
+    pad = padding_of(tokenizer)
     model = classifier(run, len(outcomes))
     model.config.pad_token_id = pad
     trainer = Trainer(

@@ -25,7 +25,7 @@ def perplexities(
     import torch
 
     training, found = model.training, []
-    model.eval()
+    model.train(False)
     with torch.inference_mode():
         for at in range(0, len(replies), batch_size):
             batch = replies[at : at + batch_size]

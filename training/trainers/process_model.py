@@ -16,7 +16,7 @@ from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
 from cogitate.training.trainers.optimisation import arguments
 from cogitate.training.trainers.outcome_model import binary_loss
 from cogitate.training.trainers.tokens import IGNORED, Coder
-from cogitate.training.trainers.weights import Start, tokenizer_of
+from cogitate.training.trainers.weights import Start, padding_of, tokenizer_of
 
 if TYPE_CHECKING:
     import torch
@@ -131,7 +131,7 @@ def _fit(
         return {**inputs, "labels": labels_BT}
 
     tokenizer = tokenizer_of(run.start)
-    pad = int(tokenizer.pad_token_id)
+    pad = padding_of(tokenizer)
     trainer = Trainer(
         model=classifier(run, len(solutions), tokens=True),
         args=arguments(

@@ -5,7 +5,7 @@ Ours, on transformers' `Trainer`: no library keeps one. All replies of a ranking
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cogitate.errors import ConfigError
 from cogitate.training.rows import RankedRow
@@ -14,7 +14,7 @@ from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
 from cogitate.training.trainers.optimisation import arguments
 from cogitate.training.trainers.plackett_luce import orders, plackett_luce
 from cogitate.training.trainers.tokens import Coder
-from cogitate.training.trainers.weights import Start, tokenizer_of
+from cogitate.training.trainers.weights import Start, padding_of, tokenizer_of
 
 if TYPE_CHECKING:
     import torch
@@ -117,18 +117,18 @@ def _fit(
         def compute_loss(
             self,
             model: torch.nn.Module,
-            inputs: "dict[str, torch.Tensor | list[list[int | None]]]",
+            inputs: "dict[str, Any]",  # as transformers has it: tensors, and the ranks
             return_outputs: bool = False,
             num_items_in_batch: "torch.Tensor | int | None" = None,
         ) -> torch.Tensor:
-            ranks = inputs.pop("ranks")
+            ranks: list[list[int | None]] = inputs.pop("ranks")
             rewards_N = model(**inputs).logits.float().squeeze(-1)
             sizes = [len(one) for one in ranks]
             losses = map(plackett_luce, rewards_N.split(sizes), ranks)
             return torch.stack(list(losses)).mean()
 
     tokenizer = tokenizer_of(run.start)
-    pad = tokenizer.pad_token_id
+    pad = padding_of(tokenizer)
     model = classifier(run, len(rankings))
     model.config.pad_token_id = pad
     trainer = Ranked(

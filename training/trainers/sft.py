@@ -105,7 +105,9 @@ def _fit(
     lengths = [len(row.input_ids) for row in rows]
 
     class InOrder(SFTTrainer):
-        def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler[int]:
+        def _get_train_sampler(  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, train_dataset: Dataset | None = None
+        ) -> Sampler[int]:
             rows_of_a_step = how.batch_size * how.accumulate * self.args.world_size
             return ByLength(lengths, rows_of_a_step, seed=how.seed)
 

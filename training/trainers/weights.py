@@ -32,7 +32,16 @@ if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
-__all__ = ["Loaded", "Start", "load", "load_policy", "reference_of", "save", "tokenizer_of"]
+__all__ = [
+    "Loaded",
+    "Start",
+    "load",
+    "load_policy",
+    "padding_of",
+    "reference_of",
+    "save",
+    "tokenizer_of",
+]
 
 _KINDS = {
     "LORA": "lora",
@@ -123,7 +132,8 @@ def load(
                 f"{type(adapter).__name__}() cannot go on with the adapter {start.adapter}: merge "
                 "it into its base, and begin with that"
             )
-        kind = _KINDS.get(str(PeftConfig.from_pretrained(str(start.adapter)).peft_type.value), "")
+        made = PeftConfig.from_pretrained(str(start.adapter)).peft_type
+        kind = _KINDS.get(str(made).rpartition(".")[2], "")
         if kind != adapter.kind:
             raise ConfigError(
                 f"{start.adapter} is of kind {kind!r} and the settings ask for {adapter.kind!r}: "
@@ -182,6 +192,18 @@ def tokenizer_of(start: Start) -> "PreTrainedTokenizerBase":
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def padding_of(tokenizer: "PreTrainedTokenizerBase") -> int:
+    """Return the token to pad with.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    pad = tokenizer.pad_token_id
+    if not isinstance(pad, int):
+        raise ConfigError("the tokenizer has no token to pad with: save it with a pad_token")
+    return pad
 
 
 def save(trainer: "Trainer", start: Start, adapter: Adapter, output: Path) -> None:
