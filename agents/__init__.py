@@ -2,7 +2,7 @@
 
 from cogitate.agents.agent import Agent, Critic, Generator, Refiner, Rendered, Verifier
 from cogitate.agents.calculator import Calculator
-from cogitate.agents.lessons import Lesson, Lessons
+from cogitate.agents.lessons import Examples, Lesson, Lessons, Provenance
 from cogitate.agents.parse import (
     Parser,
     parse_choice,
@@ -25,6 +25,7 @@ __all__ = [
     "Critic",
     "Critique",
     "Document",
+    "Examples",
     "Generator",
     "Lesson",
     "Lessons",
@@ -32,6 +33,7 @@ __all__ = [
     "Parser",
     "Passage",
     "Prompt",
+    "Provenance",
     "Refiner",
     "Rendered",
     "Reply",

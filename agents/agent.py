@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from cogitate.agents.parse import Parser, parse_critique, parse_solution, parse_verdict
 from cogitate.agents.prompt import Brief, Prompt, Shot, Template
 from cogitate.agents.prompts import PROMPTS, SHOTS, in_steps
+from cogitate.agents.quote import neutralise
 from cogitate.errors import ConfigError, PromptTooLong
 from cogitate.inference import Engine, EngineInfo, Message, Request, Sampling
 from cogitate.tasks import Example, extract_answer
@@ -22,7 +23,7 @@ class Rendered(NamedTuple):
 
     messages: tuple[Message, ...]
     dropped: int
-    """Worked examples and earlier passages that were left out to make it fit."""
+    """Worked examples, earlier passages and lessons that were left out to make it fit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,8 @@ class Agent:
         """Return the messages that ask for `operation`, fitted to the model's context.
 
         Where prompt and completion would not fit the context, worked examples are left out first
-        (the last one first), then earlier passages (the oldest first, never the last two).
+        (the last one first), then earlier passages (the oldest first, never the last two), then
+        lessons (the first one first).
 
         Args:
             operation: A name of `cogitate.agents.prompts.PROMPTS`, or one of the agent's own.
@@ -135,6 +137,8 @@ class Agent:
                 shots = shots[:-1]
             elif len(brief.work) > 2:
                 brief = replace(brief, work=brief.work[1:])
+            elif brief.lessons:
+                brief = replace(brief, lessons=brief.lessons[1:])
             else:
                 raise PromptTooLong(
                     f"the prompt of {self.name} for {operation!r} and {self.max_tokens} new tokens "
@@ -168,7 +172,7 @@ class Agent:
 
 
 def _shot(example: Example, operation: str) -> Shot:
-    response = example.response
+    response = neutralise(example.response)  # a model may have written it
     if operation == "direct" and (answer := extract_answer(response)) is not None:
         response = f"Answer: {answer}"
     elif operation == "step":

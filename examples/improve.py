@@ -59,7 +59,7 @@ def measure(
 
 def sample(
     title: str, problems: cg.tasks.ProblemSet, adapter: Path | None, n: int, seed: int
-) -> training.Harvest:
+) -> training.Verified:
     """Think about every problem and keep the verified replies, as zero-shot training rows."""
     team = cg.Team.of(
         MODEL, adapter=adapter and str(adapter), examples=0 if adapter else 2, max_tokens=48
@@ -69,7 +69,7 @@ def sample(
             problems, team, cg.SelfConsistency(n=n), concurrency=16, seed=seed, on_episode=step
         )
     graphs = (episode.graph for episode in report.episodes)
-    return training.harvest(graphs, prompt="zero-shot", per_problem=3)
+    return training.harvest(graphs, prompt="zero-shot").verified(per_problem=3)
 
 
 def improve(*, rounds: int, train: int, dev: int, n: int, seed: int) -> dict[str, object]:

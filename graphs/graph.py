@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from heapq import heapify, heappop, heappush
 from math import isfinite
 from typing import Self
 
@@ -175,9 +176,27 @@ class ThoughtGraph(nx.DiGraph):  # type: ignore[type-arg]  # networkx is generic
         return "".join(step.text for step in self.path(thought))
 
     def in_order(self) -> list[Thought]:
-        """All thoughts, parents before children, in an order that only the graph decides."""
-        order = nx.lexicographical_topological_sort(self, key=lambda node: _place(self._node[node]))
-        return [self._node[node] for node in order]
+        """All thoughts, parents before children, in an order that only the graph decides.
+
+        That of `networkx.lexicographical_topological_sort` by id, which takes twice as long.
+
+        Raises:
+            networkx.NetworkXUnfeasible: The graph has a cycle.
+        """
+        waiting = {node: len(parents) for node, parents in self._pred.items()}
+        ready = [(_place(self._node[node]), node) for node, n in waiting.items() if not n]
+        heapify(ready)
+        order: list[Thought] = []
+        while ready:
+            node = heappop(ready)[1]
+            order.append(self._node[node])
+            for child in self._adj[node]:
+                waiting[child] -= 1
+                if not waiting[child]:
+                    heappush(ready, (_place(self._node[child]), child))
+        if len(order) < len(waiting):
+            raise nx.NetworkXUnfeasible("the graph has a cycle: a thought cannot lead to itself")
+        return order
 
     def links(self) -> list[Link]:
         """All edges as (parent, child, relation), ordered by child, then as the child was told."""

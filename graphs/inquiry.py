@@ -76,7 +76,12 @@ class Inquiry:
         self._sources: dict[Source, Source] = {}
 
     def about(
-        self, problem: Thought, *, generator: str | None = None, lessons: Sequence[str] = ()
+        self,
+        problem: Thought,
+        *,
+        generator: str | None = None,
+        lessons: Sequence[str] = (),
+        examples: Sequence[Example] = (),
     ) -> Self:
         """The same deliberation, about another problem thought of its graph.
 
@@ -87,10 +92,14 @@ class Inquiry:
             problem: A thought of kind `problem`; one for each search, since ids name a place.
             generator: The name of the one generator that shall think; all of them by default.
             lessons: What every prompt of a generator says was learned before.
+            examples: Worked examples to be shown before those of the problem's own set.
         """
         view = copy.copy(self)
         view.problem = problem
         view._lessons = tuple(lessons)
+        if own := [example for example in examples if example.prompt != self.task.prompt]:
+            view._examples = [*own, *self._examples]
+            view._rendered = {}
         view.random = random.Random(f"{self._seed}:{self.task.id}:{problem.id}")
         if generator is not None:
             one = self.team.agent(generator)

@@ -1,23 +1,20 @@
-"""Lessons kept in memory, recalled by the words that two problems share.
+"""Lessons of one process, recalled by the words that two problems share (see `similarity`).
 
-Similarity is the cosine between the words of two prompts, each word weighted by how rare it is
-among the problems that taught something, and every number taken for the same word: problems that
-differ in their numbers alone are the most similar. What is left out: meaning, and languages that
-write no spaces between words.
+It needs no file and no library. `Experience` is the memory that outlives a process, knows where
+each lesson comes from, and recalls solved examples too.
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 
 from cogitate.agents import Lesson
 from cogitate.errors import ConfigError
+from cogitate.memory.similarity import words_of
 from cogitate.tasks import Problem
+from cogitate.tasks.held_back import held_back
 
 __all__ = ["LessonBook"]
-
-_WORD = re.compile(r"\d+|[^\W\d_]+")
 
 
 class LessonBook:
@@ -59,7 +56,7 @@ class LessonBook:
             for lesson, words in reversed(self._lessons.items())
             if lesson.verified and lesson.problem != problem.id and lesson.prompt != problem.prompt
         ]
-        asked = _words(problem.prompt)
+        asked = words_of(problem.prompt)
         seen_in = Counter(word for _, words in usable for word in words)
         rarity = {
             word: math.log(1 + (1 + len(usable)) / (1 + seen_in[word]))
@@ -74,12 +71,10 @@ class LessonBook:
         return list(different.values())[: self._most]
 
     async def learn(self, lesson: Lesson) -> None:
-        """Keep a lesson; one that is kept already stays as it is."""
-        self._lessons.setdefault(lesson, _words(lesson.prompt))
-
-
-def _words(text: str) -> Counter[str]:
-    return Counter("#" if w[0].isdigit() else w.casefold() for w in _WORD.findall(text))
+        """Keep a lesson, but none of a problem that is held back for measuring."""
+        problem = Problem(id=lesson.problem, prompt=lesson.prompt, kind=lesson.kind)
+        if held_back(problem) is None:
+            self._lessons.setdefault(lesson, words_of(lesson.prompt))
 
 
 def _cosine(a: Mapping[str, int], b: Mapping[str, int], weight: Mapping[str, float]) -> float:

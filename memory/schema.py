@@ -10,11 +10,14 @@
     replies       the journal's other lines: scores, ratings and failures
     thoughts, edges, scores     the graphs of finished episodes
     credits       what credit methods said of thoughts
+    experiences ... lessons and solved examples: see `remembered`
 
 A finished episode, its thoughts, edges and scores come with one transaction and never change; its
 `digest` is computed from all of them, and every line of the journal has one of its own, so damage
 is seen when they are read. What is appended only is protected by triggers.
 """
+
+from cogitate.memory.remembered import EXPERIENCE_TABLES
 
 __all__ = ["MIGRATIONS"]
 
@@ -145,4 +148,5 @@ CREATE TRIGGER finished_episodes_keep BEFORE UPDATE ON episodes WHEN old.digest 
 CREATE TRIGGER completions_keep BEFORE UPDATE ON completions
     BEGIN SELECT RAISE(ABORT, 'completions are append-only'); END;
 """,
+    EXPERIENCE_TABLES,
 )

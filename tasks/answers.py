@@ -7,6 +7,7 @@ customs are read too, in this order: \boxed{…}, a line `#### …`, and "the an
 
 import re
 from collections import deque
+from textwrap import dedent
 
 from cogitate.inference.text import valid_unicode
 
@@ -85,7 +86,7 @@ def extract_program(text: str) -> str | None:
     found = (tagged or [code for language, code in blocks if not language])[-1:]
     if not found or len(found[0]) > _MAX_PROGRAM:
         return None
-    return valid_unicode(found[0].replace("\0", "").rstrip())
+    return valid_unicode(dedent(found[0].replace("\0", "")).strip("\n").rstrip())
 
 
 def has_answer_line(text: str, *, kind: str = "auto") -> bool:

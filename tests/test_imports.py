@@ -41,7 +41,6 @@ RUNS_WHAT_IT_IS_GIVEN = {
     "yaml.unsafe_load",
 }
 NEEDED_BY_OTHERS = {
-    "accelerate": "transformers loads models through it",
     "gguf": "transformers reads the embedded model's file with it",
     "pydantic-monty": "its client starts the interpreter that it brings",
 }

@@ -30,6 +30,7 @@ PUBLIC = [
     "MultiModelSearch",
     "ParticleFiltering",
     "ReAct",
+    "Recalling",
     "Refiner",
     "Reflexion",
     "Report",

@@ -23,7 +23,7 @@ from cogitate.training.curriculum import Chosen, Curriculum, PassRate, pass_rate
 from cogitate.training.dataset import Distinct, SFTRow, distinct, load_rows, save_rows, unseen
 from cogitate.training.evaluate import Evaluation, aevaluate, evaluate, summarise, table
 from cogitate.training.grading import agrade, grade
-from cogitate.training.harvest import Harvest, aharvest, harvest
+from cogitate.training.harvest import CreditKeeper, Harvest, PromptForm, Verified, harvest
 from cogitate.training.held_back import held_back
 from cogitate.training.intervals import Interval, wilson
 from cogitate.training.lineage import Descendant, Lineage, lineage
@@ -41,7 +41,18 @@ from cogitate.training.passes import (
 )
 from cogitate.training.promote import DevRun, Forgetting, Promotion, adev_run, promote
 from cogitate.training.roles import RoleReport, role_table, roles
+from cogitate.training.rows import (
+    KTORow,
+    PreferenceRow,
+    PromptRow,
+    RankedRow,
+    Reply,
+    Row,
+    Step,
+    StepRow,
+)
 from cogitate.training.share import Share, share_of
+from cogitate.training.stream import RowFilter, Rows, Verification
 
 if TYPE_CHECKING:
     from cogitate.training.trainers import (
@@ -85,6 +96,7 @@ __all__ = [
     "Chosen",
     "Comparison",
     "Credit",
+    "CreditKeeper",
     "CreditLog",
     "CreditMethod",
     "Credited",
@@ -104,6 +116,7 @@ __all__ = [
     "GroupRelative",
     "Harvest",
     "Interval",
+    "KTORow",
     "KTOSettings",
     "LeaveOneOut",
     "Lineage",
@@ -115,28 +128,39 @@ __all__ = [
     "OutcomeModelSettings",
     "PassRate",
     "Passes",
+    "PreferenceRow",
     "PrefixTuning",
     "ProcessGroupRelative",
     "ProcessModelSettings",
     "Promotion",
+    "PromptForm",
+    "PromptRow",
     "PromptTuning",
+    "RankedRow",
     "RankingModelSettings",
+    "Reply",
     "RewardModelSettings",
     "RoleReport",
+    "Row",
+    "RowFilter",
+    "Rows",
     "SFTRow",
     "SFTSettings",
     "Sampled",
     "Sampler",
     "Samples",
     "Share",
+    "Step",
+    "StepRow",
     "StrategySampler",
     "Trained",
     "ValueBackup",
+    "Verification",
+    "Verified",
     "acalibrate",
     "adev_run",
     "aevaluate",
     "agrade",
-    "aharvest",
     "calibrate",
     "compare",
     "distinct",

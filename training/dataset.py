@@ -1,6 +1,5 @@
 """How training rows are kept, and which problems may be measured with them."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from cogitate.errors import ConfigError, DataError
 from cogitate.tasks import Example, Problem, ProblemSet
 from cogitate.tasks.held_back import same_text
+from cogitate.training.exports.folder import whole_file
 from cogitate.training.rows import SFTRow
 
 __all__ = [
@@ -97,14 +97,8 @@ def text_of(item: SFTRow | Problem | Example | str) -> str:
 
 def save_rows(path: str | Path, rows: Sequence[SFTRow]) -> None:
     """Write rows as JSON lines, all or none of them."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w", encoding="utf-8") as file:
+    with whole_file(Path(path)) as file:
         file.writelines(row.model_dump_json() + "\n" for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def load_rows(path: str | Path) -> list[SFTRow]:

@@ -1,172 +1,307 @@
-"""From thought graphs to training rows: what a grader verified, and nothing else.
+"""From thought graphs to training rows: what graders said of solutions, and credit for the rest.
 
 Every solution of every graph is graded by its problem's own grader, whatever a critic or a verifier
-thought of it. That its answer is right does not make every step right: a row is as good as the
-grader. Left out here: credit for critiques and verdicts, and for thoughts that only led to others.
+thought of it; a credit method says from these grades what each other thought is worth; rows are
+made of that, for every role. That an answer is right does not make every step right: a row is as
+good as the grader and the method. Nothing is held in memory but one episode. One that cannot be
+what a run makes is `malformed`: its rows end there, and the others go on.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple, Protocol
 
-from cogitate.errors import ConfigError, GraderError
-from cogitate.graphs import Source, Thought, ThoughtGraph, ThoughtKind, gather
-from cogitate.graphs.solve import wait_for
-from cogitate.inference import Message
-from cogitate.tasks import Problem, grader_for, has_answer_line
-from cogitate.training.dataset import SFTRow, distinct
-from cogitate.training.held_back import held_back
+from pydantic import ValidationError
 
-__all__ = ["Harvest", "PromptForm", "aharvest", "harvest"]
+from cogitate.errors import ConfigError, DataError
+from cogitate.graphs import Episode, Thought, ThoughtGraph
+from cogitate.tasks import has_answer_line
+from cogitate.training.credit import Credit, CreditMethod, ValueBackup
+from cogitate.training.dataset import distinct
+from cogitate.training.exports.trajectory import Trajectory, trajectories_of
+from cogitate.training.judge import Graded, Judge, Unfit, check_fit
+from cogitate.training.rows import KTORow, PreferenceRow, PromptRow, RankedRow, SFTRow, StepRow
+from cogitate.training.rows_from import (
+    Credits,
+    PromptForm,
+    StartKind,
+    Worth,
+    coat_rows,
+    preference_rows,
+    prompt_rows,
+    ranked_rows,
+    sft_rows,
+    step_rows,
+    unpaired_rows,
+)
+from cogitate.training.rows_from.asked import asked
+from cogitate.training.rows_from.replies import sft_row
+from cogitate.training.sources import Harvestable, Source, graph_of
+from cogitate.training.stream import R, Rows, Verification
 
-PromptForm = Literal["sampled", "zero-shot"]
-"""Which prompt a reply is trained on: the one it was sampled from, or the same without its worked
-examples, so that the model learns to do without them."""
+__all__ = ["CreditKeeper", "Harvest", "PromptForm", "Verified", "harvest"]
 
 
-class Harvest(NamedTuple):
-    """The rows, and what became of every solution that is not among them."""
+class CreditKeeper(Protocol):
+    """Keeps credits for good, such as a run store: more are added, none is replaced."""
+
+    def append_credits(self, episode: Episode | ThoughtGraph, credits: Sequence[Credit]) -> int:
+        """Add the credits of an episode, each once however often it comes; return the new ones."""
+        ...
+
+
+class Verified(NamedTuple):
+    """The solutions that a grader found right, and what became of every other one."""
 
     rows: list[SFTRow]
     counts: dict[str, int]
     """`solutions` in all, of which: `kept`; `failed` (no text), `wrong`, `undecided` (the grader
     could not), `disputed` (another grade was written before), `cut` (at the token limit),
-    `unmarked` (no line `Answer: ...`), `duplicates`, `capped`."""
+    `unmarked` (no line `Answer: ...`), `no prompt`, `duplicates`, `capped`."""
 
 
-async def aharvest(
-    graphs: Iterable[ThoughtGraph],
-    *,
-    prompt: PromptForm = "sampled",
-    role: str | None = None,
-    per_problem: int | None = 4,
-    marked: bool = True,
-) -> Harvest:
-    """Grade every solution, write the grade on its thought, and keep the right ones as rows.
+class Harvest:
+    """Episodes as training rows, one kind a method; rows are made when they are iterated over.
 
     Args:
-        graphs: Finished ones, as `episode.graph` has them.
+        source: What is harvested.
+        credit: What each thought is worth.
         prompt: Which prompt the replies are trained on.
-        role: Keep replies of this role alone.
-        per_problem: The most replies kept for one text and role; the first ones.
-        marked: Keep only replies that mark their answer with a line `Answer: ...`.
-
-    Raises:
-        ConfigError: A problem is held back for measuring, or has no reference answer.
+        regrade: See `harvest`.
+        unfit: See `harvest`.
+        keep: Where credits are kept.
     """
-    graphs = list(graphs)
-    for graph in graphs:
-        _check(graph.problem)
-    counts: Counter[str] = Counter()
-    found: list[SFTRow] = []
-    for graph in graphs:
-        solutions = [
-            thought
-            for thought in graph.in_order()
-            if thought.kind is ThoughtKind.SOLUTION
-            and role in (None, thought.role)
-            and graph.whole(thought)
-        ]
-        counts["solutions"] += len(solutions)
-        grades = await _grades(graph.problem, solutions)
-        for thought, score in zip(solutions, grades, strict=True):
-            fault = _fault(thought, score, marked, graph.problem.kind)
-            if score is not None and fault not in ("failed", "disputed"):
-                graph.score(thought, "grader", score)
-            if fault is None:
-                found.append(_row(graph.problem, thought, prompt))
-            else:
-                counts[fault] += 1
-    rows, counts["duplicates"], counts["capped"] = distinct(found, per_problem=per_problem)
-    counts["kept"] = len(rows)
-    return Harvest(rows, dict(counts))
+
+    def __init__(
+        self,
+        source: Harvestable,
+        *,
+        credit: CreditMethod,
+        prompt: PromptForm,
+        regrade: bool,
+        unfit: Unfit,
+        keep: CreditKeeper | None,
+    ) -> None:
+        self._source = Source(source)
+        self._credit = credit
+        self._prompt: PromptForm = prompt
+        self._judge = Judge(regrade=regrade)
+        self._unfit: Unfit = unfit
+        self._keep = keep
+
+    def sft(self, role: str | None = None, *, marked: bool = True) -> Rows[SFTRow]:
+        """Replies to imitate: those whose credit is positive.
+
+        Args:
+            role: Of this role alone.
+            marked: Solutions only where they mark their answer with a line `Answer: ...`.
+        """
+        return self._rows(
+            SFTRow, lambda found, counts: sft_rows(found, counts, role=role, marked=marked)
+        )
+
+    def preferences(self, role: str | None = None) -> Rows[PreferenceRow]:
+        """Pairs of siblings: the credit of one is positive, that of the other is not."""
+        return self._rows(
+            PreferenceRow, lambda found, counts: preference_rows(found, counts, role=role)
+        )
+
+    def ranked(self, role: str | None = None) -> Rows[RankedRow]:
+        """Siblings in the order of their credit."""
+        return self._rows(RankedRow, lambda found, counts: ranked_rows(found, counts, role=role))
+
+    def unpaired(self, role: str | None = None) -> Rows[KTORow]:
+        """Single replies that are wanted or not wanted."""
+        return self._rows(KTORow, lambda found, counts: unpaired_rows(found, counts, role=role))
+
+    def steps(self, role: str | None = None) -> Rows[StepRow]:
+        """Solutions in steps, with a label for each of which the credit says something.
+
+        Raises:
+            ConfigError: When they are iterated over: the credits are advantages.
+        """
+        return self._rows(StepRow, lambda found, counts: step_rows(found, counts, role=role))
+
+    def prompts(
+        self, *, starts: Sequence[StartKind] = ("problem", "restarts"), back: int = 2
+    ) -> Rows[PromptRow]:
+        """Where an episode of reinforcement learning may begin.
+
+        Args:
+            starts: `problem`, `restarts` (Satori's, after graded solutions), `steps` (after every
+                step of the graph, as sampled).
+            back: The most actions that a restart leaves out.
+        """
+        graded = "restarts" in starts
+        return self._rows(
+            PromptRow,
+            lambda found, counts: prompt_rows(found, counts, starts=starts, back=back),
+            graded=graded,
+            credited=False,
+        )
+
+    def coat(self) -> Rows[SFTRow]:
+        """Right chains that reflect or explore, as text with Satori's tokens."""
+        return self._rows(SFTRow, coat_rows, credited=False)
+
+    def trajectories(self, counts: Counter[str] | None = None) -> Iterator[Trajectory]:
+        """Yield what led to each end of each graph, in the Agent Trajectory Interchange Format.
+
+        Args:
+            counts: Takes how many episodes there were, and what was left out.
+        """
+        for _, found in self._graded(Counter() if counts is None else counts, graded=False):
+            yield from trajectories_of(found.graph)
+
+    def verified(
+        self, role: str | None = None, *, per_problem: int | None = 4, marked: bool = True
+    ) -> Verified:
+        """Collect the solutions that are right themselves, whatever was made of them.
+
+        Args:
+            role: Of this role alone.
+            per_problem: The most replies kept for one text and role; the first ones.
+            marked: Keep only replies that mark their answer with a line `Answer: ...`.
+
+        Raises:
+            ConfigError: A problem is held back for measuring, or has no reference answer.
+        """
+        counts: Counter[str] = Counter()
+        found: list[SFTRow] = []
+        for _, graded in self._graded(Counter(), graded=True):
+            found += _right(graded, counts, self._prompt, role=role, marked=marked)
+        rows, counts["duplicates"], counts["capped"] = distinct(found, per_problem=per_problem)
+        counts["kept"] = len(rows)
+        return Verified(rows, dict(counts))
+
+    @cached_property
+    def _all_verified(self) -> Verified:
+        return self.verified()
+
+    @property
+    def rows(self) -> list[SFTRow]:
+        """The rows of `verified()`."""
+        return self._all_verified.rows
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts of `verified()`."""
+        return self._all_verified.counts
+
+    def _rows(
+        self,
+        kind: type[R],
+        make: Callable[[Credits, Counter[str]], Iterator[R]],
+        *,
+        graded: bool = True,
+        credited: bool = True,
+    ) -> Rows[R]:
+        def draw(counts: Counter[str]) -> Iterator[R]:
+            for episode, found in self._graded(counts, graded=graded):
+                try:
+                    yield from make(self._credits(episode, found, credited), counts)
+                except (DataError, ValidationError):  # token ids that no vocabulary has, ...
+                    counts["malformed"] += 1
+
+        verified = Verification.GRADER if self._judge.regrade else Verification.RECORDED
+        return Rows(kind, draw, verification=verified)
+
+    def _graded(
+        self, counts: Counter[str], *, graded: bool
+    ) -> Iterator[tuple[Episode | ThoughtGraph, Graded]]:
+        for episode in self._source:
+            graph = graph_of(episode)
+            counts["episodes"] += 1
+            if check_fit(graph.problem, self._unfit, counts, graded=graded):
+                yield episode, self._judge(graph, counts)
+
+    def _credits(self, episode: Episode | ThoughtGraph, found: Graded, credited: bool) -> Credits:
+        graph = found.graph
+        credits = self._credit(graph).credits if credited else {}
+        if self._keep is not None and credits:
+            self._keep.append_credits(episode, [one for of in credits.values() for one in of])
+        worth = {name: Worth.of(of) for name, of in credits.items()}
+        return Credits(graph.problem, graph, worth, self._prompt)
 
 
 def harvest(
-    graphs: Iterable[ThoughtGraph],
+    source: Harvestable,
     *,
+    credit: CreditMethod | None = None,
     prompt: PromptForm = "sampled",
-    role: str | None = None,
-    per_problem: int | None = 4,
-    marked: bool = True,
+    regrade: bool = True,
+    unfit: Unfit = "refuse",
+    keep: CreditKeeper | None = None,
 ) -> Harvest:
-    """Grade every solution and keep the right ones as training rows (see `aharvest`)."""
-    return wait_for(
-        aharvest(graphs, prompt=prompt, role=role, per_problem=per_problem, marked=marked)
+    """Make training rows of episodes.
+
+    Args:
+        source: A run store, a report, or episodes or graphs. An iterator gives one kind of rows.
+        credit: What each thought is worth; `ValueBackup(threshold=0.5)` by default.
+        prompt: Which prompt the replies are trained on.
+        regrade: Grade every solution here, and give none an outcome whose own grade differs. False
+            takes the scores of source `grader` that stand on thoughts, as in a store of your own
+            runs, and grades the rest.
+        unfit: What becomes of problems that are held back for measuring and, where rows need
+            grades, of those without a reference answer: `refuse` ends the harvest with a
+            `ConfigError`, `drop` leaves them out and counts them.
+        keep: Where the credits are kept as well.
+
+    Example:
+        >>> from cogitate.agents import Team
+        >>> from cogitate.graphs import GenerateCritiqueRefine, run
+        >>> from cogitate.inference import Scripted
+        >>> from cogitate.tasks import Problem
+        >>> def reply(request):
+        ...     right = request.role == "refiner" or request.sample == 1
+        ...     return f"{request.sample}. Answer: {42 if right else 41}"
+        >>> problem = Problem(id="p", prompt="6 * 7?", reference="42")
+        >>> report = run([problem], Team.of(Scripted(reply)), GenerateCritiqueRefine(k=2))
+        >>> episodes = harvest(report, credit=ValueBackup(threshold=0.5))
+        >>> [row.role for row in episodes.sft(role="refiner", marked=False)]
+        ['refiner', 'refiner']
+    """
+    if prompt not in ("sampled", "zero-shot") or unfit not in ("refuse", "drop"):
+        raise ConfigError(
+            f"harvest(prompt={prompt!r}, unfit={unfit!r}): prompt is 'sampled' or 'zero-shot', "
+            "unfit is 'refuse' or 'drop'"
+        )
+    return Harvest(
+        source,
+        credit=credit or ValueBackup(),
+        prompt=prompt,
+        regrade=regrade,
+        unfit=unfit,
+        keep=keep,
     )
 
 
-def _check(problem: Problem) -> None:
-    if reason := held_back(problem):
-        raise ConfigError(f"problem {problem.id!r}: {reason}: train on other problems")
-    if problem.reference is None:
-        raise ConfigError(f"problem {problem.id!r} has no reference answer to verify replies with")
+def _right(
+    found: Graded, counts: Counter[str], prompt: PromptForm, *, role: str | None, marked: bool
+) -> Iterator[SFTRow]:
+    """Yield the solutions that are right themselves."""
+    credits = Credits(found.graph.problem, found.graph, {}, prompt)
+    for thought in found.solutions():
+        if role not in (None, thought.role):
+            continue
+        counts["solutions"] += 1
+        shown = asked(credits, thought)
+        fault = found.faults.get(thought.id) or _fault(thought, marked, credits.problem.kind)
+        if fault is None and shown is None:
+            fault = "no prompt"
+        if fault is None and shown is not None:
+            yield sft_row(credits, thought, shown, thought.scores["grader"], None)
+        else:
+            counts[str(fault)] += 1
 
 
-async def _grades(problem: Problem, solutions: Sequence[Thought]) -> list[float | None]:
-    """Grade each distinct answer once, all at the same time; None where the grader could not."""
-    grader = grader_for(problem)
-
-    async def grade(answer: str) -> float | None:
-        try:
-            return (await grader.grade(problem, answer)).score
-        except GraderError:
-            return None
-
-    answers = {thought.answer for thought in solutions if thought.answer is not None}
-    graded = dict(zip(answers, await gather(map(grade, answers)), strict=True))
-    return [0.0 if t.answer is None else graded[t.answer] for t in solutions]
-
-
-def _fault(thought: Thought, score: float | None, marked: bool, kind: str) -> str | None:
-    """Why a solution is no row, or None."""
-    if not thought.text:
-        return "failed"
-    if score is None:
-        return "undecided"
-    if thought.scores.get("grader", score) != score:
-        return "disputed"
-    if score < 1:
+def _fault(thought: Thought, marked: bool, kind: str) -> str | None:
+    """Why a graded solution is no row, or None."""
+    if thought.scores["grader"] < 1:
         return "wrong"
     if thought.finish == "length":
         return "cut"
     if marked and not has_answer_line(thought.text, kind=kind):
         return "unmarked"
     return None
-
-
-def _row(problem: Problem, thought: Thought, prompt: PromptForm) -> SFTRow:
-    messages = thought.prompt or ()
-    trained = messages if prompt == "sampled" else without_examples(messages)
-    prompt_ids, completion_ids = None, None
-    if thought.tokens is not None:
-        completion_ids = thought.tokens.token_ids
-        prompt_ids = thought.tokens.prompt_ids if trained == messages else None
-    return SFTRow(
-        problem=problem.id,
-        question=problem.prompt,
-        thought=thought.id,
-        role=thought.role,
-        agent=thought.agent,
-        operation=thought.operation,
-        messages=trained,
-        prefix=thought.prefix,
-        completion=thought.text.removeprefix(thought.prefix),
-        prompt_ids=prompt_ids,
-        completion_ids=completion_ids,
-        source=thought.source or Source(""),
-        grade=thought.scores["grader"],
-    )
-
-
-def without_examples(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Return the system message, where there is one, and the last user message.
-
-    Example:
-        >>> turns = (Message("system", "s"), Message("user", "1 + 1?"), Message("assistant", "2"))
-        >>> [turn.content for turn in without_examples((*turns, Message("user", "2 + 2?")))]
-        ['s', '2 + 2?']
-    """
-    last = max((i for i, turn in enumerate(messages) if turn.role == "user"), default=None)
-    system = tuple(turn for turn in messages if turn.role == "system")
-    return messages if last is None else (*system, messages[last])

@@ -4,12 +4,13 @@ A row keeps tokens exactly as they were sampled, so that trained tokens are thos
 and the ids of its thoughts, so that each can be traced to the graph in which it was thought.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from cogitate.graphs import Source
 from cogitate.inference import Message
+from cogitate.training.credit.record import Origin
 
 __all__ = [
     "KTORow",
@@ -17,10 +18,15 @@ __all__ = [
     "PromptRow",
     "RankedRow",
     "Reply",
+    "Row",
     "SFTRow",
     "Step",
     "StepRow",
+    "TokenId",
 ]
+
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+"""What fits a trainer's tensors, and every vocabulary."""
 
 
 class _Record(BaseModel):
@@ -34,7 +40,7 @@ class Reply(_Record):
     """Its id in the graph of its problem."""
     completion: str
     """Without the prefix that it continued."""
-    completion_ids: tuple[int, ...] | None = None
+    completion_ids: tuple[TokenId, ...] | None = None
     """Exactly as sampled, end token included; None where the engine does not tell tokens."""
     logprobs: tuple[FiniteFloat, ...] | None = None
     """One for each of `completion_ids`, at the sampling temperature."""
@@ -44,7 +50,9 @@ class Reply(_Record):
     """What it is worth: a grade, or the credit that the row's method gave."""
 
 
-class _Asked(_Record):
+class Row(_Record):
+    """What rows of every kind say of where they come from."""
+
     problem: str
     """The id of its problem."""
     question: str
@@ -56,26 +64,30 @@ class _Asked(_Record):
     """The prompt that is trained."""
     prefix: str = ""
     """The beginning of the reply, where one was given: part of the prompt."""
-    prompt_ids: tuple[int, ...] | None = None
+    prompt_ids: tuple[TokenId, ...] | None = None
     """As the model saw them; None where they are unknown, or where `messages` are not the prompt
     that was sampled from: then they come from the chat template."""
+    credit: Origin | None = None
+    """Which method says what its replies are worth; None where that is the grade alone."""
 
 
-class SFTRow(_Asked):
+class SFTRow(Row):
     """One reply that is worth imitating."""
 
     thought: str
     """The id of its thought in the graph of that problem."""
     completion: str
-    completion_ids: tuple[int, ...] | None = None
+    completion_ids: tuple[TokenId, ...] | None = None
     """Exactly as sampled, end token included; None where the engine does not tell tokens."""
+    logprobs: tuple[FiniteFloat, ...] | None = None
+    """One for each of `completion_ids`, at the sampling temperature."""
     source: Source
     """Which weights wrote it."""
     grade: FiniteFloat
-    """What the grader gave, in [0, 1]."""
+    """What the grader gave, in [0, 1], or what `credit` says that it is worth."""
 
 
-class PreferenceRow(_Asked):
+class PreferenceRow(Row):
     """Two replies to one prompt, with all parents in common, of which one is better."""
 
     parents: tuple[str, ...]
@@ -84,16 +96,16 @@ class PreferenceRow(_Asked):
     rejected: Reply
 
 
-class RankedRow(_Asked):
+class RankedRow(Row):
     """Several replies to one prompt, as far as they are ranked."""
 
     parents: tuple[str, ...]
     replies: tuple[Reply, ...] = Field(min_length=2)
-    ranks: tuple[int | None, ...]
+    ranks: tuple[Annotated[int, Field(ge=1, lt=2**31)] | None, ...]
     """1 is best, equal ranks are a tie, None: below all that are ranked, in no order."""
 
 
-class KTORow(_Asked):
+class KTORow(Row):
     """One reply that is wanted or not wanted."""
 
     reply: Reply
@@ -105,13 +117,13 @@ class Step(_Record):
 
     thought: str
     text: str
-    ids: tuple[int, ...] | None = None
+    ids: tuple[TokenId, ...] | None = None
     """Exactly as sampled."""
     label: FiniteFloat | None
     """How right it is, in [0, 1]; None where nothing is known of it."""
 
 
-class StepRow(_Asked):
+class StepRow(Row):
     """A solution in steps; a process reward model learns their labels."""
 
     steps: tuple[Step, ...] = Field(min_length=1)
@@ -119,7 +131,7 @@ class StepRow(_Asked):
     """What the grader gave to the whole."""
 
 
-class PromptRow(_Asked):
+class PromptRow(Row):
     """Where an episode of reinforcement learning begins: a problem, or any thought of its graph."""
 
     thought: str
@@ -130,5 +142,5 @@ class PromptRow(_Asked):
     """The kind of problem, which chooses the grader."""
     began: Literal["problem", "right", "wrong", "unknown"] = "problem"
     """Whether the trajectory that was backed up had ended right."""
-    prefix_ids: tuple[int, ...] | None = None
+    prefix_ids: tuple[TokenId, ...] | None = None
     """The tokens of `prefix` exactly as sampled; None where they are unknown or were added to."""

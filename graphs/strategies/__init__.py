@@ -15,6 +15,7 @@ from cogitate.graphs.strategies.multi_agent_tot import MultiAgentToT
 from cogitate.graphs.strategies.multi_model import MultiModelSearch
 from cogitate.graphs.strategies.particle_filtering import ParticleFiltering
 from cogitate.graphs.strategies.react import ReAct
+from cogitate.graphs.strategies.recalling import Recalling
 from cogitate.graphs.strategies.reflexion import Reflexion
 from cogitate.graphs.strategies.self_consistency import SelfConsistency
 from cogitate.graphs.strategies.self_polish import SelfPolish
@@ -40,6 +41,7 @@ __all__ = [
     "MultiModelSearch",
     "ParticleFiltering",
     "ReAct",
+    "Recalling",
     "Reflexion",
     "SelfConsistency",
     "SelfPolish",

@@ -13,12 +13,13 @@ attempt would test, and not where the verifier gave no score, since there is no 
 from. The paper's lessons serve one problem; recall on similar problems is an addition.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from cogitate.agents import Brief, Lesson, Lessons, Passage, Shot, Template
+from cogitate.agents import Brief, Lesson, Lessons, Passage, Provenance, Shot, Template
 from cogitate.errors import ConfigError
 from cogitate.graphs.deliberation import Deliberation
 from cogitate.graphs.operation import Operation
@@ -95,19 +96,19 @@ class Reflexion:
             [attempt] = await d.ask(
                 "generate",
                 [d.problem, *shown],
-                lessons=[*recalled, *(lesson.text for lesson in shown)],
+                lessons=[*(one.text for one in recalled), *(lesson.text for lesson in shown)],
             )
             score = await d.verify(attempt)
             if best is None or (attempt.text and score >= best_score):
                 best, best_score = attempt, score
             if score >= self.threshold:
                 proven = {one.text for one in shown} - failed if _right(d, attempt) else set()
-                await self._learn(d, learned, proven)
+                await self._learn(d, learned, recalled, proven, attempt)
                 return attempt
             failed.update(lesson.text for lesson in shown)
             if trial < self.trials and attempt.score is not None and attempt.text:
                 learned += await self._reflect(d, attempt, score, shown)
-        await self._learn(d, learned, set())
+        await self._learn(d, learned, recalled)
         assert best is not None  # there is at least one trial
         return best
 
@@ -119,22 +120,39 @@ class Reflexion:
         [lesson] = await d.ask("reflect", [attempt], work=work, lessons=earlier, spec=REFLECT)
         return [lesson] if lesson.text.strip() else []
 
-    async def _recall(self, d: Deliberation) -> list[str]:
+    async def _recall(self, d: Deliberation) -> list[Lesson]:
         if self.lessons is None:
             return []
         recalled = await self.lessons.recall(d.task)
-        return [one.text for one in recalled if one.verified and one.problem != d.task.id]
+        return [one for one in recalled if one.verified and one.problem != d.task.id]
 
-    async def _learn(self, d: Deliberation, learned: list[Thought], proven: set[str]) -> None:
+    async def _learn(
+        self,
+        d: Deliberation,
+        learned: list[Thought],
+        recalled: list[Lesson],
+        proven: Collection[str] = (),
+        attempt: Thought | None = None,
+    ) -> None:
         if self.lessons is None:
             return
         for lesson in learned:
+            right = attempt if lesson.text in proven else None
             await self.lessons.learn(
                 Lesson(
                     text=lesson.text,
                     problem=d.task.id,
                     prompt=d.task.prompt,
-                    verified=lesson.text in proven,
+                    kind=d.task.kind,
+                    verified=right is not None,
+                    provenance=Provenance(
+                        thought=lesson.id,
+                        author=lesson.agent,
+                        model="" if lesson.source is None else lesson.source.model,
+                        grader="" if right is None else type(d.team.grader).__name__,
+                        outcome="" if right is None else right.id,
+                        derived_from=tuple(one.id for one in recalled),
+                    ),
                 )
             )
 

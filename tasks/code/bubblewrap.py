@@ -1,10 +1,12 @@
 """Real CPython in a sandbox of the kernel's: bubblewrap, as nobody, with limits and seccomp.
 
-A program sees the interpreter's own files, read-only, an empty `/tmp` of 16 MiB, four devices, and
-nothing else: no host file, `/proc`, `/sys`, network, process, terminal, environment or user. It
-has no capability and cannot gain one, runs as one process with threads, and every descriptor but
-its input and output is closed. The process is ended with all it holds at its limit, when its
-result is read, and when this process dies. How each is shown is in `tests/tasks/code`.
+A program sees an interpreter, its library and the system's, four devices, and nothing else: no host
+file, `/proc`, `/sys`, network, process, terminal, environment or user. It writes nothing but its
+output: empty files in a scratch folder would take a gigabyte of the kernel's memory in seconds,
+and no limit counts them. It has no capability and cannot gain one, runs as one process with
+threads, and every descriptor but its input and output is closed. The process is ended with all it
+holds at its limit, when its result is read, and when this process dies. How each is shown is in
+`tests/tasks/code`.
 
 Run by root, the program is given a user of its own that owns nothing; run by anybody else, it is
 in a user namespace of its own. What does not start is refused, with the reason.
@@ -14,11 +16,10 @@ import asyncio
 import contextlib
 import json
 import os
-import random
+import secrets
 import shutil
+import signal
 import sys
-import sysconfig
-import weakref
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,22 +27,21 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cogitate.errors import ConfigError, GraderError
-from cogitate.tasks.code.cases import Case
+from cogitate.tasks.code.case import Case
 from cogitate.tasks.code.encoder import ENCODER
-from cogitate.tasks.code.execution import MAX_OUTPUT, Outcome
+from cogitate.tasks.code.execution import MAX_OUTPUT, Outcome, Places
 from cogitate.tasks.code.seccomp import seccomp_filter
+from cogitate.tasks.code.visible import visible
 
 __all__ = ["Bubblewrap"]
 
-_RUNNER = Path(__file__).with_name("runner.py")
+_RUNNER = Path(__file__).with_name("runner.py").read_text(encoding="utf-8")
 _READY = b"ready\n"
 _START_LIMIT = 20.0
 _MAX_PROGRAM = 1 << 20
-_SCRATCH = 16 << 20
 _NOBODY = 65534
 _UNASSIGNED = range(61184, 65520)  # users that systemd gives out for a moment, and to nobody else
 _DEVICES = ("null", "zero", "random", "urandom")
-_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo")
 _INSTALL = (
     "install it (Debian, Ubuntu: apt-get install bubblewrap), or use kind='snippet', whose "
     "interpreter for a part of Python needs nothing installed"
@@ -68,18 +68,14 @@ class Bubblewrap:
     def __init__(self, *, memory: int = 512 << 20) -> None:
         self.memory = memory
         self._worked = False
-        self._places: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._places = Places()
 
     async def run(self, program: str, case: Case, *, limit: float) -> Outcome:
         """Run a program on one test (see `cogitate.tasks.code.execution.Sandbox`)."""
         self.check()
         if len(program) > _MAX_PROGRAM:
             return Outcome(failure="the program is too long")
-        loop = asyncio.get_running_loop()
-        places = self._places.setdefault(loop, asyncio.Semaphore(os.cpu_count() or 1))
-        async with places:
+        async with self._places.here():
             return await self._run(program, case, limit)
 
     def check(self) -> None:
@@ -99,14 +95,7 @@ class Bubblewrap:
                 f"no program runs without a sandbox, and bwrap is missing: {_INSTALL}"
             )
 
-    def command(self, runner: int, seccomp: int) -> list[str]:
-        """Return the command that runs a request in a sandbox.
-
-        Args:
-            runner: The descriptor of the request.
-            seccomp: The descriptor of the filter.
-        """
-        self.check()
+    def _command(self, runner: int, seccomp: int) -> list[str]:
         root = os.geteuid() == 0
         user = (
             ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
@@ -120,50 +109,40 @@ class Bubblewrap:
             "bwrap",
             *("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"),
             *("--unshare-cgroup-try", "--hostname", "sandbox"),
-            *("--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", *user),
+            *("--die-with-parent", "--clearenv", "--cap-drop", "ALL", *user),
             *(word for item in environment.items() for word in ("--setenv", *item)),
-            *_visible(python),
-            *("--ro-bind", str(_RUNNER), "/runner.py"),
+            *("--perms", "0755", "--dir", "/tmp", "--perms", "0755", "--dir", "/dev"),
+            *visible(python),
             *(word for name in _DEVICES for word in ("--dev-bind", f"/dev/{name}", f"/dev/{name}")),
-            *("--perms", "1777", "--size", str(_SCRATCH), "--tmpfs", "/tmp"),
             *("--remount-ro", "/", "--chdir", "/tmp", "--seccomp", str(seccomp), "--"),
-            *(python, "-s", "-P", "-B", "-X", "utf8", "/runner.py", str(runner)),
+            *(python, "-I", "-B", "-X", "utf8", "-c", _RUNNER, str(runner)),
         ]
 
     async def _run(self, program: str, case: Case, limit: float) -> Outcome:
-        nonce = random.SystemRandom().randbytes(16).hex()
+        nonce = secrets.token_hex(16)
         request = {
             "program": program,
             "call": case.call,
             "setup": case.setup,
             "nonce": nonce,
             "encoder": ENCODER,
-            "uid": random.choice(_UNASSIGNED) if os.geteuid() == 0 else None,
+            "uid": secrets.choice(_UNASSIGNED) if os.geteuid() == 0 else None,
             "limits": self._limits(limit),
         }
         with _memory_file(json.dumps(request).encode()) as sent, _memory_file(_filter()) as rules:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *self.command(sent, rules),
-                    stdin=DEVNULL if case.call is not None else PIPE,
-                    stdout=PIPE,
-                    stderr=PIPE,
-                    pass_fds=(sent, rules),
-                    env={"PATH": os.environ.get("PATH", os.defpath)},
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise GraderError(f"the sandbox did not start: {error}") from error
+            process = await _started(
+                self._command(sent, rules),
+                descriptors=(sent, rules),
+                has_input=case.call is None,
+            )
         feeding = asyncio.create_task(_feed(process, case.stdin))
         try:
             return await self._follow(process, case, nonce, limit)
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
-            await asyncio.gather(_drain(process.stdout), _drain(process.stderr))
-            await process.wait()
+            await _ended(process)
 
     async def _follow(self, process: Process, case: Case, nonce: str, limit: float) -> Outcome:
         assert process.stdout is not None and process.stderr is not None
@@ -200,7 +179,7 @@ class Bubblewrap:
         return {
             "RLIMIT_AS": self.memory,
             "RLIMIT_CPU": int(limit) + 2,
-            "RLIMIT_FSIZE": _SCRATCH,
+            "RLIMIT_FSIZE": 0,
             "RLIMIT_NPROC": 64,
             "RLIMIT_NOFILE": 64,
             "RLIMIT_CORE": 0,
@@ -208,6 +187,55 @@ class Bubblewrap:
             "RLIMIT_MSGQUEUE": 0,
             "RLIMIT_SIGPENDING": 64,
         }
+
+
+async def _started(command: list[str], *, descriptors: tuple[int, ...], has_input: bool) -> Process:
+    """Start a process. A cancellation waits until it has started, and then ends it.
+
+    One that came in between would wait for ever for pipes that asyncio has not connected.
+    """
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=PIPE if has_input else DEVNULL,
+            stdout=PIPE,
+            stderr=PIPE,
+            pass_fds=descriptors,
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+            start_new_session=True,  # no terminal, and a group that `_kill` ends
+        )
+    )
+    cancelled: asyncio.CancelledError | None = None
+    while not starting.done():
+        try:
+            await asyncio.wait([starting])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    try:
+        process = starting.result()
+    except OSError as error:
+        raise cancelled or GraderError(f"the sandbox did not start: {error}") from error
+    if cancelled is not None:
+        await _ended(process)
+        raise cancelled
+    return process
+
+
+async def _ended(process: Process) -> None:
+    """End a process and all that it started, and wait until the last has let go of its output."""
+    _kill(process)
+    await asyncio.gather(_drain(process.stdout), _drain(process.stderr))
+    await process.wait()
+
+
+def _kill(process: Process) -> None:
+    """Kill bwrap together with the first process of its sandbox, with which all others end.
+
+    Were bwrap killed alone while it starts, that process would wait for it for ever.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _returned(report: bytes, nonce: str) -> Outcome:
@@ -251,8 +279,7 @@ async def _read(process: Process, stream: asyncio.StreamReader) -> bytes:
     while part := await stream.read(1 << 16):
         found += part
         if len(found) > 2 * MAX_OUTPUT:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             break
     return bytes(found)
 
@@ -279,29 +306,3 @@ def _memory_file(data: bytes) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _visible(python: str) -> list[str]:
-    """Return the arguments that show the interpreter, its library and the system's libraries."""
-    words: list[str] = []
-    shown: list[str] = []
-    for place in [*_LIBRARIES, "/etc/ld.so.cache", *_own(python)]:
-        if any(Path(place).is_relative_to(folder) for folder in shown) or not Path(place).exists():
-            continue
-        if Path(place).is_symlink() and place in _LIBRARIES:
-            words += ["--symlink", os.readlink(place), place]
-            continue
-        shown.append(place)
-        words += ["--ro-bind", place, place]
-    return words
-
-
-def _own(python: str) -> list[str]:
-    library = sysconfig.get_config_var("LIBDIR")
-    paths = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib", vars=_BASE)]
-    if isinstance(library, str) and library.startswith(sys.base_prefix + "/"):
-        paths.append(library)  # libpython, of a Python that was built to share it
-    return [python, *sorted({os.path.realpath(path) for path in paths}, key=len)]
-
-
-_BASE = {"platbase": sys.base_exec_prefix, "base": sys.base_prefix}

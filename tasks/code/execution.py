@@ -1,10 +1,12 @@
 """What a sandbox is asked for, and what comes out of it: text, never an object of the program's."""
 
+import asyncio
+import os
 from typing import NamedTuple, Protocol
 
-from cogitate.tasks.code.cases import Case
+from cogitate.tasks.code.case import Case
 
-__all__ = ["MAX_OUTPUT", "Outcome", "Sandbox"]
+__all__ = ["MAX_OUTPUT", "Outcome", "Places", "Sandbox"]
 
 MAX_OUTPUT = 1 << 20
 """Bytes that a program may return or print in one test."""
@@ -32,3 +34,18 @@ class Sandbox(Protocol):
             GraderError: The sandbox failed, whatever the program.
         """
         ...
+
+
+class Places:
+    """Room for as many programs at once as there are cores, in each event loop."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+
+    def here(self) -> asyncio.Semaphore:
+        """Return the room of the running loop."""
+        for loop in list(self._rooms):
+            if loop.is_closed():
+                self._rooms.pop(loop, None)
+        places = asyncio.Semaphore(os.cpu_count() or 1)
+        return self._rooms.setdefault(asyncio.get_running_loop(), places)

@@ -1,6 +1,6 @@
 """The script that runs a program inside bubblewrap; it imports nothing of ours.
 
-`python runner.py FD` reads a request from the descriptor, gives up what it still has, says `ready`
+`python -c RUNNER FD` reads a request from the descriptor, gives up what it still has, says `ready`
 on the descriptor that was its standard error, and only then runs the program. What comes after
 that line is the program's own word: nothing that it is told here is secret, since the request
 holds no expected value.
@@ -32,7 +32,7 @@ def main() -> None:
     os.set_inheritable(report, False)
     if report != 3:
         os.dup2(report, 3, inheritable=False)
-    os.closerange(4, 1024)
+    os.closerange(4, 1 << 20)
     confine(request["uid"], request["limits"])
     os.write(3, READY)
     sys.argv[:] = ["main.py"]

@@ -21,8 +21,11 @@ _CLONE_NAMESPACES = 0x7E020080
 _NEWEST = 462
 _CLONE3 = 435
 
-_MACHINES = {"x86_64": (0, 0xC000003E, 56, 41), "aarch64": (1, 0xC00000B7, 220, 198)}
-"""Column of the table, audit architecture, clone, socket."""
+_MACHINES = {
+    "x86_64": (0, 0xC000003E, 56, (41, 53)),
+    "aarch64": (1, 0xC00000B7, 220, (198, 199)),
+}
+"""Column of the table, audit architecture, clone, socket and socketpair."""
 
 _REFUSED = """
     fork 57 -; vfork 58 -; ptrace 101 117
@@ -50,7 +53,7 @@ _REFUSED = """
     settimeofday 164 170; clock_settime 227 112; clock_adjtime 305 266
     adjtimex 159 171; personality 135 92; modify_ldt 154 -
     iopl 172 -; ioperm 173 -; statmount 457 457
-    listmount 458 458
+    listmount 458 458; io_setup 206 0
 """
 """Each call with its number on x86_64 and on aarch64."""
 
@@ -60,7 +63,7 @@ def seccomp_filter(machine: str = "") -> bytes | None:
     known = _MACHINES.get(machine or platform.machine())
     if known is None:
         return None
-    column, architecture, clone, socket = known
+    column, architecture, clone, sockets = known
     steps = [
         _step(_LOAD, value=_ARCHITECTURE),
         _step(_EQUAL, value=architecture, then=1),
@@ -78,7 +81,8 @@ def seccomp_filter(machine: str = "") -> bytes | None:
         _step(_ANY_BIT, value=_CLONE_THREAD, then=1),
         _step(_RETURN, value=_ERRNO | _EPERM),
         _step(_RETURN, value=_ALLOW),
-        _step(_EQUAL, value=socket, otherwise=3),
+        _step(_EQUAL, value=sockets[0], then=1),
+        _step(_EQUAL, value=sockets[1], otherwise=3),
         _step(_LOAD, value=_FIRST_ARGUMENT),
         _step(_EQUAL, value=_AF_UNIX, then=1),
         _step(_RETURN, value=_ERRNO | _EPERM),

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from cogitate.errors import DataError, GraderError
+from cogitate.errors import ConfigError, DataError, GraderError
 from cogitate.tasks.code import Bubblewrap, Case, Outcome, Sandbox, Snippet, parse_cases
 from cogitate.tasks.code.values import parse
 from cogitate.tasks.grader import Grade
@@ -22,7 +22,7 @@ class CodeGrader:
     what came of it as data; the expected value stays here, where the two are compared.
 
     Args:
-        limit: Seconds that one test may take.
+        limit: Seconds that one test may take. As many tests run at once as there are cores.
         sandbox: `code` runs CPython in bubblewrap, `snippet` a part of Python that needs nothing
             installed; or one of your own.
         partial: Score the share of the tests that passed, instead of 1 for all and 0 otherwise.
@@ -32,7 +32,7 @@ class CodeGrader:
         self, *, limit: float = 5.0, sandbox: Sandbox | str = "code", partial: bool = False
     ) -> None:
         self.limit = limit
-        self.sandbox = _SANDBOXES[sandbox] if isinstance(sandbox, str) else sandbox
+        self.sandbox = _sandbox(sandbox) if isinstance(sandbox, str) else sandbox
         self.partial = partial
 
     async def grade(self, problem: Problem, answer: str) -> Grade:
@@ -43,11 +43,7 @@ class CodeGrader:
             ConfigError: There is no sandbox; nothing is ever run without one.
         """
         cases = self.cases(problem)
-        if self.partial:
-            faults = await asyncio.gather(*(self._fault(answer, case) for case in cases))
-        else:
-            faults = await self._first_fault(answer, cases)
-        failed = [fault for fault in faults if fault]
+        failed = await self._faults(answer, cases)
         if not failed:
             return Grade(score=1.0, reason=f"passed {len(cases)} of {len(cases)} tests")
         score = (len(cases) - len(failed)) / len(cases) if self.partial else 0.0
@@ -70,14 +66,20 @@ class CodeGrader:
         except DataError as error:
             raise GraderError(f"problem {problem.id!r}: {error}") from error
 
-    async def _first_fault(self, answer: str, cases: list[Case]) -> list[str]:
-        """Return the faults until the first; the other tests are then ended."""
+    async def _faults(self, answer: str, cases: list[Case]) -> list[str]:
+        """Return why the program fails, in the order of the tests.
+
+        One fault is enough where the score is no share: the other tests are then ended.
+        """
         tasks = [asyncio.ensure_future(self._fault(answer, case)) for case in cases]
+        faults: list[str] = []
         try:
             for task in tasks:
                 if fault := await task:
-                    return [fault]
-            return []
+                    faults.append(fault)
+                    if not self.partial:
+                        break
+            return faults
         finally:
             for task in tasks:
                 task.cancel()
@@ -87,6 +89,12 @@ class CodeGrader:
         """Return why a program fails a test, or nothing."""
         outcome = await self.sandbox.run(answer, case, limit=self.limit)
         return judge(case, outcome)
+
+
+def _sandbox(name: str) -> Sandbox:
+    if name not in _SANDBOXES:
+        raise ConfigError(f"no sandbox is called {name!r}: take {' or '.join(_SANDBOXES)}")
+    return _SANDBOXES[name]
 
 
 def judge(case: Case, outcome: Outcome) -> str:

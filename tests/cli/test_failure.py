@@ -14,7 +14,9 @@ from cogitate.errors import ConfigError
 Command = Callable[..., tuple[int, str, str, BaseException | None]]
 DEAD = "http://127.0.0.1:9/v1"
 SOLVE = ("solve", "6 * 7?", "--base-url", DEAD, "--model", "openai/m")
-COMMANDS = ["solve", "eval", "compare", "calibrate", "models", "methods", "show", "doctor"]
+COMMANDS = [
+    "solve", "eval", "compare", "calibrate", "harvest", "models", "methods", "show", "doctor",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

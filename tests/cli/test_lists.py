@@ -1,6 +1,7 @@
 """The commands that tell what there is."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,3 +76,28 @@ def test_the_doctor_fails_where_something_essential_is_broken(
     assert json.loads(out)["ok"] is False
     assert states["cache"] == "broken"
     assert err == "cogitate: broken: cache. The lines with → say what to do\n"
+
+
+def test_the_doctor_says_that_no_program_is_run_without_a_sandbox(
+    cogitate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, out, _, _ = cogitate("doctor", "--json")
+    [found] = [f for f in json.loads(out)["findings"] if f["what"] == "programs"]
+
+    assert code == 0
+    assert (found["state"], found["found"]) == ("missing", "none of kind='code' is run")
+    assert "use kind='snippet'" in found["todo"]
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_the_doctor_starts_a_sandbox_and_says_what_came_of_it(cogitate: Command) -> None:
+    [found] = [
+        finding
+        for finding in json.loads(cogitate("doctor", "--json")[1])["findings"]
+        if finding["what"] == "programs"
+    ]
+    if found["state"] == "ok":
+        assert found["found"].startswith("run in a sandbox of bubblewrap (/")
+    else:
+        assert "bwrap is installed and does not work here" in found["todo"]

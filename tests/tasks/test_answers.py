@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,3 +101,39 @@ def test_a_marked_answer_comes_back_whatever_stood_before(answer: str, before: s
 def test_the_form_that_a_prompt_shows_is_no_answer(reply: str, answer: str | None) -> None:
     assert extract_answer(reply) == answer
     assert has_answer_line(reply) == (answer is not None)
+
+
+@pytest.mark.parametrize(
+    ("reply", "program"),
+    [
+        ("```python\nx = 1\n```", "x = 1"),
+        ("First:\n```python\nx = 1\n```\nBetter:\n```python\nx = 2\n```\nDone.", "x = 2"),
+        ("```py\nx = 1\n```\nIt prints:\n```\n1\n```", "x = 1"),
+        ("```\nx = 1\n```", "x = 1"),
+        ("```Python3\nx = 1\n```\n```bash\npython x.py\n```", "x = 1"),
+        ("```python title=x.py\nx = 1\n```", "x = 1"),
+        ("```python\ndef f():\n    return 1", "def f():\n    return 1"),
+        ("1. So:\n   ```python\n   def f():\n       return 1\n   ```", "def f():\n    return 1"),
+        ("```python\nx = '```'\n```", "x = '```'"),
+        ("```python\nx = '\0\ud800'\n```", "x = '\ufffd'"),
+        ("```bash\nls\n```", None),
+        ("```python\n\n```", None),
+        ("x = 1", None),
+        ("Answer: x = 1", None),
+        ("```python\n" + "x" * 100_001 + "\n```", None),
+    ],
+)
+def test_a_program_is_the_last_block_of_python(reply: str, program: str | None) -> None:
+    for kind in ("code", "snippet"):
+        assert extract_answer(reply, kind=kind) == program
+        assert has_answer_line(reply, kind=kind) is (program is not None)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["```", "```\n", "```python\n", "```python\nx\n```\n", "        ```", "` ``\n", "\t", "~"],
+)
+def test_a_program_is_looked_for_in_time_linear_in_the_reply(part: str) -> None:
+    start = time.monotonic()
+    extract_answer("```python\n" + part * 100_000, kind="code")
+    assert time.monotonic() - start < 5

@@ -57,7 +57,7 @@ def test_right_replies_become_rows_that_join_back_to_their_thoughts() -> None:
 
 def test_every_solution_is_graded_on_its_thought() -> None:
     graph = thought_of(numbered("Answer: 41", "Answer: 42", "I do not know."), 3)
-    harvest([graph])
+    harvest([graph]).verified()
     assert [t.scores["grader"] for t in graph.thoughts(cg.graphs.ThoughtKind.SOLUTION)] == [0, 1, 0]
 
 
@@ -100,7 +100,7 @@ def test_at_most_so_many_replies_to_a_text_are_kept_whatever_the_ids() -> None:
         thought_of(lambda r: f"{r.sample}\nAnswer: 42", 3),
         thought_of(lambda r: f"{r.sample + 2}\nAnswer: 42", 3, same),
     ]
-    found = harvest(graphs, per_problem=4)
+    found = harvest(graphs).verified(per_problem=4)
     assert [row.completion[0] for row in found.rows] == ["0", "1", "2", "3"]
     assert (found.counts["duplicates"], found.counts["capped"]) == (1, 1)
 
@@ -112,7 +112,7 @@ def test_one_role_can_be_harvested_alone() -> None:
     team = cg.Team.of(Scripted(reply))
     graph = cg.solve(SUM, team, cg.SelfRefine(rounds=1)).graph
     assert {row.role for row in harvest([graph]).rows} == {"generator", "refiner"}
-    assert {row.role for row in harvest([graph], role="refiner").rows} == {"refiner"}
+    assert {row.role for row in harvest([graph]).verified(role="refiner").rows} == {"refiner"}
 
 
 def test_rows_keep_prompt_and_completion_as_sampled() -> None:
@@ -142,20 +142,20 @@ def test_zero_shot_rows_of_prompts_without_examples_keep_their_ids() -> None:
 def test_nothing_is_trained_on_the_evaluation_sets_that_are_shipped(name: str) -> None:
     [problem] = cg.tasks.load(name)
     with pytest.raises(ConfigError, match="evaluation set"):
-        harvest([cg.ThoughtGraph.of(problem.model_copy(update={"id": "renamed"}))])
+        harvest([cg.ThoughtGraph.of(problem.model_copy(update={"id": "renamed"}))]).verified()
 
 
 def test_nothing_is_trained_on_generated_items_from_a_million_on() -> None:
     [problem] = cg.tasks.load("reasoning_gym/chain_sum?size=1&seed=1000000")
     with pytest.raises(ConfigError, match="for measuring"):
-        harvest([cg.ThoughtGraph.of(problem)])
+        harvest([cg.ThoughtGraph.of(problem)]).verified()
     [allowed] = cg.tasks.load("reasoning_gym/chain_sum?size=1&seed=999999")
     assert held_back(allowed) is None
 
 
 def test_a_problem_that_no_grader_can_verify_is_refused() -> None:
     with pytest.raises(ConfigError, match="no reference"):
-        harvest([cg.ThoughtGraph.of(Problem(prompt="Why?"))])
+        harvest([cg.ThoughtGraph.of(Problem(prompt="Why?"))]).verified()
 
 
 def test_unseen_problems_are_those_whose_text_is_nowhere() -> None:

@@ -124,7 +124,7 @@ def test_episodes_and_the_asks_of_a_graph_are_samples() -> None:
         return replies[request.sample]
 
     solved = cg.solve(problem, cg.Team.of(Scripted(reply)), cg.SelfConsistency(n=4))
-    cg.training.harvest([solved.graph])
+    cg.training.grade([solved.graph])
     one = asyncio.run(samples_of_graph(solved.graph))
     assert one is not None
     assert (one.total, one.right, one.groups) == (4, 2, ((2, True), (1, False)))

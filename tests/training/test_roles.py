@@ -88,7 +88,7 @@ def test_tokens_and_formats_are_counted_by_role_for_a_strategy_that_ran() -> Non
 
     problem = Problem(id="p", prompt="6 * 7?", reference="42")
     graph = cg.solve(problem, cg.Team.of(Scripted(reply)), cg.SelfRefine(rounds=1)).graph
-    cg.training.harvest([graph])
+    cg.training.grade([graph])
     report = roles([graph])
     assert report.completion_tokens == {"critic": 2, "generator": 3, "refiner": 2}
     assert {role: share.share for role, share in report.format_rate.items()} == {

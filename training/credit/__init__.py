@@ -10,6 +10,7 @@ from cogitate.training.credit.group_relative import (
 )
 from cogitate.training.credit.length import length_reward, overlong_penalty
 from cogitate.training.credit.monte_carlo import MonteCarloSteps, roll_out
+from cogitate.training.credit.named import credit_named
 from cogitate.training.credit.outcomes import outcomes
 from cogitate.training.credit.process_group_relative import (
     ProcessGroupRelative,
@@ -39,6 +40,7 @@ __all__ = [
     "ProcessGroupRelative",
     "RestartState",
     "ValueBackup",
+    "credit_named",
     "gae",
     "group_relative",
     "leave_one_out",

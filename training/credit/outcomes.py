@@ -19,8 +19,8 @@ def outcomes(graph: ThoughtGraph, grades: Mapping[str, float] | None = None) -> 
     """
     found = {
         thought.id: thought.scores["grader"]
-        for thought in graph.in_order()
-        if "grader" in thought.scores and _gradable(graph, thought)
+        for thought in graph.thoughts(ThoughtKind.SOLUTION)
+        if "grader" in thought.scores and graph.whole(thought)
     }
     for name, grade in (grades or {}).items():
         if name not in graph or not _gradable(graph, graph.thought(name)):

@@ -84,6 +84,10 @@ class CreditLog:
             of_thought.setdefault(credit)
         return new
 
+    def append_credits(self, episode: object, credits: Iterable[Credit]) -> int:
+        """Add the credits of an episode, of whichever it is: `append` for a harvest to call."""
+        return self.append(credits)
+
     def of(self, thought: str) -> tuple[Credit, ...]:
         """All credits of the thought of that id, oldest first."""
         return tuple(self._credits.get(thought, ()))

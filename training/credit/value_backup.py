@@ -113,16 +113,30 @@ class ValueBackup:
 
 def _back_up(graph: ThoughtGraph, grades: Mapping[str, float] | None) -> dict[str, _Value]:
     graded = outcomes(graph, grades)
-    reduced = nx.transitive_reduction(graph)
+    order = graph.in_order()
+    children = _reduced(graph)
     backed: dict[str, _Value] = {}
-    for thought in reversed(graph.in_order()):
-        below = [backed[child] for child in sorted(reduced[thought.id]) if child in backed]
+    for thought in reversed(order):
+        below = [backed[child] for child in sorted(children[thought.id]) if child in backed]
         if below:
             backed[thought.id] = _mean(below)
         elif thought.id in graded:
             right = Fraction(is_right(graded[thought.id]))
             backed[thought.id] = _Value(right, {thought.id: 1.0}, 0.0)
-    return {thought.id: backed[thought.id] for thought in graph.in_order() if thought.id in backed}
+    return {thought.id: backed[thought.id] for thought in order if thought.id in backed}
+
+
+def _reduced(graph: ThoughtGraph) -> dict[str, list[str]]:
+    """The children of each thought in the transitive reduction."""
+    children: dict[str, list[str]] = {thought: [] for thought in graph}
+    for thought, parents in graph.pred.items():
+        longer: set[str] = set()
+        for parent in parents if len(parents) > 1 else ():
+            longer |= nx.ancestors(graph, parent)
+        for parent in parents:
+            if parent not in longer:
+                children[parent].append(thought)
+    return children
 
 
 def _mean(below: list[_Value]) -> _Value:

@@ -8,6 +8,7 @@ from cogitate.cli.calibrate import calibrate
 from cogitate.cli.compare import compare
 from cogitate.cli.doctor import doctor
 from cogitate.cli.eval import evaluate
+from cogitate.cli.harvest import harvest
 from cogitate.cli.methods import methods
 from cogitate.cli.models import models
 from cogitate.cli.show import show
@@ -27,6 +28,7 @@ app.command("solve")(solve)
 app.command("eval")(evaluate)
 app.command("compare")(compare)
 app.command("calibrate")(calibrate)
+app.command("harvest")(harvest)
 app.command("models")(models)
 app.command("methods")(methods)
 app.command("show")(show)

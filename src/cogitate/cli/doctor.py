@@ -19,7 +19,7 @@ from cogitate.cli.terminal import emit, emit_json
 from cogitate.errors import CogitateError, ConfigError
 from cogitate.inference.hf.embedded import EMBEDDED, cache_folder, find_embedded
 from cogitate.inference.vllm.library import load_vllm
-from cogitate.tasks import MathGrader, Problem
+from cogitate.tasks import CodeGrader, MathGrader, Problem
 
 __all__ = ["doctor"]
 
@@ -47,7 +47,9 @@ def doctor(json: options.Json = False, seed: options.Seed = 0, debug: Debug = Fa
     cogitate doctor
     """
     findings: list[Finding] = []
-    checks: tuple[Callable[[], Finding], ...] = (_python, _packages, *_ENGINES, _cache, _graders)
+    checks: tuple[Callable[[], Finding], ...] = (
+        *(_python, _packages, *_ENGINES, _cache, _graders, _programs),
+    )
     for check in checks:
         finding = check()
         findings.append(finding)
@@ -179,6 +181,19 @@ def _graders() -> Finding:
         "run in a child process with limits, without Landlock",
         "a Linux kernel from 5.13 on with Landlock confines graders more strictly",
     )
+
+
+def _programs() -> Finding:
+    """Grade a program as a run would: in a sandbox that is really started."""
+    problem = Problem(prompt="Write f(x).", reference="assert f(20) == 42", kind="code")
+    try:
+        grade = asyncio.run(CodeGrader().grade(problem, "def f(x): return 2 * x + 2"))
+    except CogitateError as error:
+        return Finding("programs", "missing", "none of kind='code' is run", str(error))
+    if not grade.correct:
+        todo = f"report it: a right program failed its test: {grade.reason}"
+        return Finding("programs", "broken", "the sandbox gives wrong results", todo)
+    return Finding("programs", "ok", f"run in a sandbox of bubblewrap ({shutil.which('bwrap')})")
 
 
 def _landlock() -> bool:

@@ -177,7 +177,7 @@ def test_a_model_cannot_verify_its_own_lesson_by_its_text() -> None:
     book = LessonBook()
     team = cg.Team.of(Scripted(reply), verifier=NumericGrader())
     cg.solve(PROBLEM, team, Reflexion(lessons=book))
-    assert len(book) == 1
+    assert len(book) == 2
     assert kept(book) == []
 
 

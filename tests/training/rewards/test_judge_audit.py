@@ -72,7 +72,7 @@ def test_known_replies_come_from_graded_graphs() -> None:
         return f"Answer: {request.sample % 3}"
 
     graph = cg.solve(PROBLEMS[1], cg.Team.of(Scripted(reply)), cg.SelfConsistency(n=6)).graph
-    cg.training.harvest([graph])
+    cg.training.grade([graph])
     found = known_replies([graph])
     assert sorted((r.text, r.right) for r in found) == [
         ("Answer: 0", False),

@@ -1,0 +1,85 @@
+"""A folder, or a file, that is there as a whole or not at all, whatever happens meanwhile."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from cogitate.errors import ConfigError
+
+__all__ = ["whole_file", "whole_folder"]
+
+
+@contextmanager
+def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
+    """Give a folder to write into, which takes the place of `folder` once all went well.
+
+    No file system exchanges two folders in one step everywhere: a process that is killed between
+    the two renames leaves no `folder`, and what was there in the hidden one beside it.
+
+    Args:
+        folder: Where it shall be. What is there is replaced only where it holds the file `mark`,
+            or nothing.
+        mark: The name of a file that such folders have.
+
+    Raises:
+        ConfigError: There is something else, or it cannot be written.
+    """
+    if folder.exists() and not ((folder / mark).is_file() or _is_empty(folder)):
+        raise ConfigError(f"{folder}: something else is there: choose a new folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.unfinished-", dir=folder.parent))
+    except OSError as error:
+        raise ConfigError(f"{folder}: it cannot be written ({error}): choose another") from None
+    try:
+        new = work / "new"
+        new.mkdir()
+        yield new
+        for file in new.iterdir():
+            _sync(file)
+        _sync(new)
+        if folder.exists():
+            folder.rename(work / "old")
+        new.rename(folder)
+        _sync(folder.parent)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: it cannot be written ({error}): free space or choose another folder"
+        ) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(file: Path) -> Iterator[TextIO]:
+    """Give a text file to write into, which takes the place of `file` once all went well.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="\n") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
