@@ -93,7 +93,7 @@ def improve(*, rounds: int, train: int, dev: int, n: int, seed: int) -> dict[str
         found = sample(f"round {i}: sample {n} each", batch, adapter, n, seed)
         rows = training.distinct([*rows, *found.rows], per_problem=3).rows
         training.save_rows(OUTPUT / "rows.jsonl", rows)
-        settings = training.SFTSettings(seed=seed)
+        settings = training.SFTSettings(optimisation=training.Optimisation(seed=seed))
         with counted(f"round {i}: train on {len(rows)} rows", settings.steps(len(rows))) as step:
             trained = training.train_sft(
                 rows, MODEL, OUTPUT / f"adapter-{i}", settings, on_step=lambda d, _: step(d)

@@ -26,6 +26,7 @@ from cogitate.training.grading import agrade, grade
 from cogitate.training.harvest import CreditKeeper, Harvest, PromptForm, Verified, harvest
 from cogitate.training.held_back import held_back
 from cogitate.training.intervals import Interval, wilson
+from cogitate.training.lineage import Descendant, Lineage, lineage
 from cogitate.training.outcome import Outcome
 from cogitate.training.paired import Comparison, compare, mcnemar, needed_problems, scores_of
 from cogitate.training.passes import (
@@ -54,9 +55,43 @@ from cogitate.training.share import Share, share_of
 from cogitate.training.stream import RowFilter, Rows, Verification
 
 if TYPE_CHECKING:
-    from cogitate.training.trainers import SFTSettings, Trained, train_sft
+    from cogitate.training.trainers import (
+        AdaLoRA,
+        CurrentWeights,
+        DistillationSettings,
+        DPOLoss,
+        DPOSettings,
+        FullWeights,
+        GRPOSettings,
+        KTOSettings,
+        LoRA,
+        Optimisation,
+        ORPOSettings,
+        OutcomeModelSettings,
+        PrefixTuning,
+        ProcessModelSettings,
+        PromptTuning,
+        RankingModelSettings,
+        RewardModelSettings,
+        Sampled,
+        Sampler,
+        SFTSettings,
+        StrategySampler,
+        Trained,
+        train_distillation,
+        train_dpo,
+        train_grpo,
+        train_kto,
+        train_orpo,
+        train_outcome_model,
+        train_process_model,
+        train_ranking_model,
+        train_reward_model,
+        train_sft,
+    )
 
 __all__ = [
+    "AdaLoRA",
     "Checkpoint",
     "Chosen",
     "Comparison",
@@ -66,37 +101,58 @@ __all__ = [
     "CreditMethod",
     "Credited",
     "CriticAgreement",
+    "CurrentWeights",
     "Curriculum",
+    "DPOLoss",
+    "DPOSettings",
+    "Descendant",
     "DevRun",
+    "DistillationSettings",
     "Distinct",
     "Evaluation",
     "Forgetting",
+    "FullWeights",
+    "GRPOSettings",
     "GroupRelative",
     "Harvest",
     "Interval",
     "KTORow",
+    "KTOSettings",
     "LeaveOneOut",
+    "Lineage",
+    "LoRA",
     "MonteCarloSteps",
+    "ORPOSettings",
+    "Optimisation",
     "Outcome",
+    "OutcomeModelSettings",
     "PassRate",
     "Passes",
     "PreferenceRow",
+    "PrefixTuning",
     "ProcessGroupRelative",
+    "ProcessModelSettings",
     "Promotion",
     "PromptForm",
     "PromptRow",
+    "PromptTuning",
     "RankedRow",
+    "RankingModelSettings",
     "Reply",
+    "RewardModelSettings",
     "RoleReport",
     "Row",
     "RowFilter",
     "Rows",
     "SFTRow",
     "SFTSettings",
+    "Sampled",
+    "Sampler",
     "Samples",
     "Share",
     "Step",
     "StepRow",
+    "StrategySampler",
     "Trained",
     "ValueBackup",
     "Verification",
@@ -112,6 +168,7 @@ __all__ = [
     "grade",
     "harvest",
     "held_back",
+    "lineage",
     "load_rows",
     "maj_at_k",
     "mcnemar",
@@ -132,6 +189,15 @@ __all__ = [
     "summarise",
     "table",
     "tally",
+    "train_distillation",
+    "train_dpo",
+    "train_grpo",
+    "train_kto",
+    "train_orpo",
+    "train_outcome_model",
+    "train_process_model",
+    "train_ranking_model",
+    "train_reward_model",
     "train_sft",
     "unseen",
     "wilson",
@@ -140,6 +206,6 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Import the trainers, and what they need, only when they are asked for."""
-    if name in ("SFTSettings", "Trained", "train_sft"):
+    if name in __all__:
         return getattr(import_module("cogitate.training.trainers"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,9 +7,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from cogitate.errors import ConfigError, DataError
 
-__all__ = ["Checkpoint"]
+__all__ = ["FILE", "Checkpoint"]
 
-_FILE = "cogitate.json"
+FILE = "cogitate.json"
+"""The record's name."""
 
 
 class Checkpoint(BaseModel):
@@ -18,21 +19,27 @@ class Checkpoint(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     parent: str
-    """The weights that training began with: a model's name or folder."""
+    """The weights that training began with: a model's name or folder, or an adapter's."""
     parent_revision: str
     """Which weights these were."""
+    base: str = ""
+    """The model that an adapter belongs on; empty in records of before there was this field, where
+    it is the parent."""
+    base_revision: str = ""
     method: str
     settings: Mapping[str, JsonValue]
     rows: int
     data_hash: str
     """Of all trained tokens, in order."""
+    counts: Mapping[str, int] = {}
+    """What became of the rows that were not trained on, and of those that were changed."""
     metrics: Mapping[str, JsonValue]
     libraries: Mapping[str, str]
     """Version by name."""
 
     def save(self, folder: Path) -> None:
         """Write the record into the folder of the weights."""
-        (folder / _FILE).write_text(self.model_dump_json(indent=2) + "\n")
+        (folder / FILE).write_text(self.model_dump_json(indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":
@@ -43,8 +50,8 @@ class Checkpoint(BaseModel):
             DataError: It is not such a record.
         """
         try:
-            return cls.model_validate_json((folder / _FILE).read_text())
+            return cls.model_validate_json((folder / FILE).read_text())
         except OSError:
-            raise ConfigError(f"{folder} has no {_FILE}: it was not trained here") from None
+            raise ConfigError(f"{folder} has no {FILE}: it was not trained here") from None
         except ValidationError as error:
-            raise DataError(f"{folder / _FILE} is not such a record: {error}") from None
+            raise DataError(f"{folder / FILE} is not such a record: {error}") from None

@@ -66,6 +66,7 @@ class Adapters:
         for old in [old for old in self._loaded if old not in in_use and old != name]:
             if len(self._loaded) <= self._most or self._model is None:
                 break
+            self._model.set_adapter(name, inference_mode=True)  # PEFT warns of the active one
             self._model.delete_adapter(old)
             del self._loaded[old]
         return Loaded(name, revision)

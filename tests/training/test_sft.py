@@ -12,11 +12,21 @@ from cogitate.errors import ConfigError
 from cogitate.graphs import Source
 from cogitate.inference import HF, Message, Request, Sampling
 from cogitate.inference.hf.encode import Encoder
-from cogitate.training import Checkpoint, SFTRow, SFTSettings, Trained, train_sft
+from cogitate.training import (
+    Checkpoint,
+    LoRA,
+    Optimisation,
+    SFTRow,
+    SFTSettings,
+    Trained,
+    train_sft,
+)
 from cogitate.training.trainers.tokens import encode
 
 QUESTION = Message("user", "What is 6 * 7?")
-SETTINGS = SFTSettings(rank=8, learning_rate=1e-2, epochs=12, batch_size=2)
+SETTINGS = SFTSettings(
+    optimisation=Optimisation(learning_rate=1e-2, epochs=12, batch_size=2), adapter=LoRA(rank=8)
+)
 
 
 class Run(NamedTuple):
@@ -104,7 +114,8 @@ def test_steps_are_counted_and_reported(run: Run) -> None:
 
 
 def test_rows_that_are_too_long_or_have_no_ids_of_this_model_are_counted(run: Run) -> None:
-    assert (run.trained.rows, run.trained.too_long, run.trained.reencoded) == (2, 1, 2)
+    assert run.trained.rows == 2
+    assert run.trained.counts == {"too_long": 1, "reencoded": 2}
 
 
 def test_the_adapter_is_worn_by_name_and_changes_the_reply(run: Run) -> None:
@@ -119,7 +130,8 @@ def test_the_adapter_is_safetensors_and_says_where_it_comes_from(
     assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in files)
     said = Checkpoint.load(run.trained.adapter)
     assert (said.parent, said.rows, said.method) == (str(tiny_llama), 2, "sft-lora")
-    assert said.settings["rank"] == 8 and "trl" in said.libraries
+    assert said.settings["adapter"] == LoRA(rank=8).model_dump()
+    assert said.base == said.parent and "trl" in said.libraries
     assert json.loads((run.trained.adapter / "cogitate.json").read_text())["data_hash"]
 
 

@@ -1,0 +1,38 @@
+"""Train in one process of several."""
+
+import json
+import sys
+from pathlib import Path
+
+from small_rows import sft, solution
+
+from cogitate.training import (
+    LoRA,
+    Optimisation,
+    ProcessModelSettings,
+    SFTSettings,
+    train_process_model,
+    train_sft,
+)
+from cogitate.training.trainers.work import first_process
+
+
+def main(method: str, base: str, output: str, batch_size: int) -> None:
+    how = Optimisation(learning_rate=1e-3, epochs=2, batch_size=batch_size)
+    texts = [f"Answer: {'4' * (i + 1)}" for i in range(8)]
+    if method == "sft":
+        settings = SFTSettings(optimisation=how, adapter=LoRA(rank=4))
+        trained = train_sft([sft(text) for text in texts], base, Path(output), settings)
+    else:
+        rows = [
+            solution([(f"step {i}\n\n", 0.5), (text, float(i % 2))][i % 2 :])
+            for i, text in enumerate(texts)
+        ]
+        wanted = ProcessModelSettings(optimisation=how, adapter=LoRA(rank=4))
+        trained = train_process_model(rows, base, Path(output), wanted)
+    if first_process():
+        Path(f"{output}.json").write_text(json.dumps(trained.losses))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
