@@ -1,6 +1,5 @@
 """TRL's own trainers take each export as it is: one step on a tiny model."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -132,10 +131,8 @@ def test_kto_takes_single_replies(tiny_llama: Path, tmp_path: Path, settings: Se
 
 
 def test_grpo_takes_prompts_and_gives_the_rest_to_rewards(
-    tiny_llama: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    tiny_llama: Path, tmp_path: Path, settings: Settings
 ) -> None:
-    # A folder of tests is called vllm, and TRL takes it for the library.
-    monkeypatch.setattr(sys, "path", [p for p in sys.path if not p.endswith("tests/inference")])
     from trl.trainer.grpo_config import GRPOConfig
     from trl.trainer.grpo_trainer import GRPOTrainer
 
