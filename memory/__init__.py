@@ -4,11 +4,13 @@ from cogitate.memory.credit_rows import CreditRow
 from cogitate.memory.database import Database, Durability
 from cogitate.memory.embedder import Embedder, MiniLM
 from cogitate.memory.experience import Experience
+from cogitate.memory.kept_episode import KeptEpisode
 from cogitate.memory.lessons import LessonBook
 from cogitate.memory.listing import EpisodeInfo, RunInfo
 from cogitate.memory.remembered import Kept
 from cogitate.memory.run_record import Made, RunRecord
-from cogitate.memory.store import KeptEpisode, RunStore
+from cogitate.memory.spill import SpillReport
+from cogitate.memory.store import RunStore
 
 __all__ = [
     "CreditRow",
@@ -25,4 +27,5 @@ __all__ = [
     "RunInfo",
     "RunRecord",
     "RunStore",
+    "SpillReport",
 ]

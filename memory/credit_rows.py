@@ -1,7 +1,7 @@
 """What credit methods said of thoughts, as rows: appended, each once, and never changed."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import apsw
@@ -97,14 +97,20 @@ def row_of(credit: Given) -> CreditRow:
     )
 
 
-def append_credits(db: apsw.Connection, episode: int, rows: Iterable[CreditRow]) -> int:
+def append_credits(
+    db: apsw.Connection, episode: int, thoughts: Container[str], rows: Iterable[CreditRow]
+) -> int:
     """Add the credits that are not there yet, within a transaction, and return how many were new.
+
+    Args:
+        db: The file.
+        episode: The row of an episode.
+        thoughts: The ids of its thoughts.
+        rows: The credits.
 
     Raises:
         DataError: A thought is not of that episode.
     """
-    query = "SELECT id FROM thoughts WHERE episode = ?"
-    thoughts = {thought for (thought,) in db.execute(query, (episode,))}
     before = db.total_changes()
     for row in rows:
         if row.thought not in thoughts:

@@ -37,6 +37,7 @@ from cogitate.memory.lines import (
     read_replies,
     take_out,
 )
+from cogitate.memory.shards import Spilled
 
 __all__ = ["Journal", "Journaled"]
 
@@ -54,21 +55,36 @@ class Journal:
         problem: The row of the problem.
         weights: What to tell adapters by, instead of the names under which requests ask for them.
         replay: Call no model.
+        spilled: What has gone to shards of it.
+
+    Raises:
+        DataError: A shard cannot be read, and there shall be a replay.
     """
 
     def __init__(
-        self, db: Database, problem: int, weights: Mapping[str, str], *, replay: bool = False
+        self,
+        db: Database,
+        problem: int,
+        weights: Mapping[str, str],
+        *,
+        replay: bool = False,
+        spilled: Callable[[int], Spilled] = lambda _: Spilled([], [], 0, []),
     ) -> None:
         self._db = db
         self._problem = problem
         self._weights = weights
         self._replay = replay
         lines, replies = read_lines(db, problem), read_replies(db, problem)
-        self._kept = {(line.key, line.sample): line for line in lines.sound}
-        self._replies = dict(replies.sound)
-        self.damaged = len(lines.damaged) + len(replies.damaged)
-        """Lines that cannot be trusted. They are taken out, so what they said is asked again."""
-        if self.damaged:
+        moved = spilled(problem)  # later than the rows: what moves meanwhile is seen twice
+        if replay and moved.unreadable:
+            raise DataError(moved.unreadable[0])
+        self._kept = {(line.key, line.sample): line for line in [*lines.sound, *moved.lines]}
+        self._replies = dict([*replies.sound, *moved.replies])
+        here = len(lines.damaged) + len(replies.damaged)
+        self.damaged = here + moved.damaged + len(moved.unreadable)
+        """Lines that cannot be trusted, and episodes in shards whose lines cannot be read. They
+        are taken out, or passed over, so what they said is asked again."""
+        if here:
             db.write_now(lambda db: take_out(db, lines.damaged, replies.damaged))
         self.asked: dict[tuple[str, int], Line] = {}
         """What was given in this episode, by position and sample number."""

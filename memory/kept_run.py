@@ -1,5 +1,6 @@
 """A run that a store keeps: which problems are open, who works on them, and what is finished."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from cogitate.inference import Usage
 from cogitate.memory.claims import Claims
 from cogitate.memory.database import Database
 from cogitate.memory.journal import Journal
+from cogitate.memory.shards import Shards
 from cogitate.memory.write_episode import content_of, write_episode
 
 __all__ = ["KeptRun", "Slot"]
@@ -38,6 +40,8 @@ class KeptRun:
         slots: Of the plan's problems, in their order.
         weights: What to tell adapters by.
         read: Reads a finished episode by its row.
+        shards: What has gone out of the file.
+        on_kept: Called after each episode that was written, in a thread of its own.
     """
 
     def __init__(
@@ -48,6 +52,9 @@ class KeptRun:
         slots: Sequence[Slot],
         weights: Mapping[str, str],
         read: Callable[[int], Episode],
+        *,
+        shards: Shards,
+        on_kept: Callable[[], None] | None = None,
     ) -> None:
         self._db = db
         self._claims = claims
@@ -55,6 +62,8 @@ class KeptRun:
         self._slots = slots
         self._weights = weights
         self._read = read
+        self._shards = shards
+        self._on_kept = on_kept
         self._open = {i: None for i, slot in enumerate(slots) if slot.finished is plan.replay}
 
     def tally(self) -> Tally:
@@ -112,7 +121,13 @@ class KeptRun:
 
     def _place(self, index: int) -> "_Place":
         slot = self._slots[index]
-        journal = Journal(self._db, slot.problem, self._weights, replay=self._plan.replay)
+        journal = Journal(
+            self._db,
+            slot.problem,
+            self._weights,
+            replay=self._plan.replay,
+            spilled=self._shards.of_problem,
+        )
         return _Place(index, self, slot, journal)
 
     def _is_finished(self, episode: int) -> bool:
@@ -129,6 +144,8 @@ class KeptRun:
             _same(self._read(slot.episode), episode)
             return
         await self._db.write(partial(_write_once, slot, episode, journal))
+        if self._on_kept is not None:
+            await asyncio.to_thread(self._on_kept)
 
     def free(self, index: int, *, finished: bool) -> None:
         """Let others think about a problem that was not finished."""

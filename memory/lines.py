@@ -20,6 +20,7 @@ __all__ = [
     "add_lines",
     "as_lines",
     "completion_of",
+    "line_of",
     "numbers_of",
     "read_lines",
     "read_replies",
@@ -135,7 +136,7 @@ def read_lines(db: Database, problem: int) -> Read[Line]:
         " LEFT JOIN contexts x ON x.id = c.context WHERE c.problem = ?"
     )
     for number, columns in _rows(db, query, "SELECT id FROM completions c", problem):
-        line = None if columns is None else _line(problem, CompletionRow(*columns))
+        line = None if columns is None else line_of(problem, CompletionRow(*columns))
         if line is None:
             found.damaged.append(number)
         else:
@@ -163,7 +164,7 @@ def _rows(
         return several
 
 
-def _line(problem: int, row: CompletionRow) -> Line | None:
+def line_of(problem: int, row: CompletionRow) -> Line | None:
     """The line that a row has; None where it was damaged."""
     try:
         completion = completion_of(row)
@@ -238,7 +239,7 @@ def _add_one(db: apsw.Connection, problem: int, request: Request, line: Line) ->
         " WHERE c.problem = ? AND c.key = ? AND c.sample = ?"
     )
     for row in db.execute(query, (problem, line.key, line.sample)):
-        standing = _line(problem, CompletionRow(*row))
+        standing = line_of(problem, CompletionRow(*row))
         if standing is not None:
             return standing
         db.execute(

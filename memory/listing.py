@@ -56,9 +56,10 @@ def list_episodes(db: Database, run: str) -> Sequence[EpisodeInfo]:
     """The finished episodes of a run, in the order of its problems; nothing here was checked."""
     return db.rows(
         _episode,
-        "SELECT e.id, p.name, e.thoughts, e.result, (SELECT t.answer FROM thoughts t WHERE"
-        " t.episode = e.id AND t.id = json_extract(e.result, '$.thought')) FROM episodes e"
-        " JOIN problems p ON p.id = e.problem JOIN runs r ON r.id = e.run"
+        "SELECT e.id, p.name, e.thoughts, e.result, ifnull(s.answer, (SELECT t.answer FROM"
+        " thoughts t WHERE t.episode = e.id AND t.id = json_extract(e.result, '$.thought')))"
+        " FROM episodes e JOIN problems p ON p.id = e.problem JOIN runs r ON r.id = e.run"
+        " LEFT JOIN spilled s ON s.episode = e.id"
         " WHERE r.key = ? AND e.digest IS NOT NULL ORDER BY e.number",
         (run,),
     )

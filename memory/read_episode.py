@@ -9,8 +9,8 @@ from cogitate.graphs import Episode, Relation, Result, Source, Thought, ThoughtG
 from cogitate.graphs.thought import Tokens
 from cogitate.inference import Completion, Message, Usage
 from cogitate.memory.codec import messages
-from cogitate.memory.database import Database
-from cogitate.memory.lines import COMPLETION, CompletionRow, completion_of
+from cogitate.memory.episode_rows import EpisodeRows, ThoughtRow
+from cogitate.memory.lines import completion_of
 from cogitate.memory.write_episode import episode_digest
 from cogitate.tasks import Grade, Problem
 
@@ -27,32 +27,6 @@ class Finished(NamedTuple):
     result: str
     thoughts: int
     digest: bytes
-
-
-class _ThoughtRow(NamedTuple):
-    number: int
-    id: str
-    kind: str
-    text: str | None
-    answer: str | None
-    accepts: int | None
-    rest: str | None
-    prompt: int | None
-    completion: int | None
-    agent: str
-    role: str
-    operation: str
-    model: str
-    revision: str
-    adapter: str | None
-    adapter_revision: str
-
-
-_THOUGHTS = (
-    "SELECT t.number, t.id, t.kind, t.text, t.answer, t.accepts, t.rest, t.prompt, t.completion,"
-    " w.agent, w.role, w.operation, w.model, w.revision, w.adapter, w.adapter_revision"
-)
-"""Of thoughts t and their sources w."""
 
 
 def read_result(cell: str, problem: Problem, graph: ThoughtGraph) -> Episode:
@@ -84,7 +58,7 @@ def read_result(cell: str, problem: Problem, graph: ThoughtGraph) -> Episode:
         raise DataError(f"a result cannot be read: {error}") from None
 
 
-def read_graph(db: Database, finished: Finished, problem: Problem) -> ThoughtGraph:
+def read_graph(rows: EpisodeRows, problem: Problem) -> ThoughtGraph:
     """Return the graph of a finished episode.
 
     Raises:
@@ -92,19 +66,15 @@ def read_graph(db: Database, finished: Finished, problem: Problem) -> ThoughtGra
     """
     graph = ThoughtGraph.of(problem)
     root = graph.root.id
-    completions = _completions(db, finished.episode)
-    prompts = _prompts(db, finished.episode)
-    parents = _parents(db, finished.episode)
+    completions = {number: completion_of(row) for number, row in rows.completions.items()}
+    prompts = {number: messages(body) for number, body in rows.prompts.items()}
+    parents: dict[int, list[tuple[int, str]]] = {}
+    for child, parent, relation in rows.edges:
+        parents.setdefault(child, []).append((parent, relation))
     thoughts: list[Thought] = []
     sources: dict[tuple[str, str, str | None, str], Source] = {}
-    rows = db.rows(
-        _ThoughtRow,
-        f"{_THOUGHTS} FROM thoughts t JOIN sources w ON w.id = t.source WHERE t.episode = ?"
-        " ORDER BY t.number",
-        (finished.episode,),
-    )
     try:
-        for row in rows:
+        for row in rows.thoughts:
             thought = _thought(row, completions, prompts, sources, root)
             thoughts.append(thought)
             if row.number == 0:
@@ -112,7 +82,7 @@ def read_graph(db: Database, finished: Finished, problem: Problem) -> ThoughtGra
             graph.add(thought)
             for parent, relation in parents.get(row.number, ()):
                 graph.add_edge(thoughts[parent].id, thought.id, relation=Relation(relation).value)
-        for number, source, value in db.rows(_Score, _SCORES, (finished.episode,)):
+        for number, source, value in rows.scores:
             target = graph.root if number == 0 else thoughts[number]
             target.scores[source] = value
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
@@ -122,17 +92,8 @@ def read_graph(db: Database, finished: Finished, problem: Problem) -> ThoughtGra
     return graph
 
 
-class _Score(NamedTuple):
-    thought: int
-    source: str
-    value: float
-
-
-_SCORES = "SELECT thought, source, value FROM scores WHERE episode = ? ORDER BY thought, place"
-
-
 def _thought(
-    row: _ThoughtRow,
+    row: ThoughtRow,
     completions: Mapping[int, Completion],
     prompts: Mapping[int, tuple[Message, ...]],
     sources: dict[tuple[str, str, str | None, str], Source],
@@ -184,35 +145,6 @@ def _thought(
         tokens=tokens,
         logprobs_alone=None if alone is None else tuple(alone),
     )
-
-
-def _completions(db: Database, episode: int) -> dict[int, Completion]:
-    rows = db.rows(
-        lambda row, *columns: (row, CompletionRow(*columns)),
-        f"SELECT c.id, {COMPLETION} FROM thoughts t JOIN completions c ON c.id = t.completion"
-        " JOIN sources s ON s.id = c.source LEFT JOIN contexts x ON x.id = c.context"
-        " WHERE t.episode = ?",
-        (episode,),
-    )
-    return {number: completion_of(row) for number, row in rows}
-
-
-def _prompts(db: Database, episode: int) -> dict[int, tuple[Message, ...]]:
-    rows = db.rows(
-        lambda row, body: (row, body),
-        "SELECT p.id, p.body FROM prompts p WHERE p.id IN"
-        " (SELECT prompt FROM thoughts WHERE episode = ?)",
-        (episode,),
-    )
-    return {row: messages(body) for row, body in rows}
-
-
-def _parents(db: Database, episode: int) -> dict[int, list[tuple[int, str]]]:
-    parents: dict[int, list[tuple[int, str]]] = {}
-    query = "SELECT child, parent, relation FROM edges WHERE episode = ? ORDER BY child, place"
-    for child, parent, relation in db.rows(lambda *row: row, query, (episode,)):
-        parents.setdefault(child, []).append((parent, relation))
-    return parents
 
 
 def check(finished: Finished, episode: Episode) -> None:

@@ -9,6 +9,7 @@
     completions   what models wrote, with the tokens as they were sampled: the journal
     replies       the journal's other lines: scores, ratings and failures
     thoughts, edges, scores     the graphs of finished episodes
+    shards, spilled             the files that finished episodes went to, and where they are there
     credits       what credit methods said of thoughts
     experiences ... lessons and solved examples: see `remembered`
 
@@ -149,4 +150,21 @@ CREATE TRIGGER completions_keep BEFORE UPDATE ON completions
     BEGIN SELECT RAISE(ABORT, 'completions are append-only'); END;
 """,
     EXPERIENCE_TABLES,
+    """
+CREATE TABLE shards(
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    sha256 TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    episodes INTEGER NOT NULL,
+    thoughts INTEGER NOT NULL
+);
+CREATE TABLE spilled(
+    episode INTEGER PRIMARY KEY REFERENCES episodes,
+    place INTEGER NOT NULL,
+    answer TEXT
+);
+CREATE INDEX episodes_of_problem ON episodes(problem);
+CREATE INDEX episodes_unspilled ON episodes(run, number) WHERE digest IS NOT NULL AND shard IS NULL;
+""",
 )

@@ -12,23 +12,17 @@ problems of its own; what a process that died had claimed is free at once, and w
 journal is not asked again. Left out: network file systems, whose locks cannot be trusted.
 """
 
-import datetime
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-import apsw
 
 from cogitate.errors import ConfigError, DataError, StoreError
 from cogitate.graphs import Episode, ThoughtGraph
 from cogitate.graphs.recording import Plan
 from cogitate.inference import Engines
 from cogitate.memory.claims import Claims
-from cogitate.memory.codec import digest_of
 from cogitate.memory.credit_rows import (
     CreditRow,
     Given,
@@ -37,27 +31,23 @@ from cogitate.memory.credit_rows import (
     row_of,
 )
 from cogitate.memory.database import Database, Durability
+from cogitate.memory.kept_episode import EpisodeReader, KeptEpisode
 from cogitate.memory.kept_run import KeptRun, Slot
 from cogitate.memory.listing import EpisodeInfo, RunInfo, list_episodes, list_runs
-from cogitate.memory.read_episode import Finished, check, read_graph, read_result
-from cogitate.memory.run_record import RunRecord, record_of
+from cogitate.memory.register import problem_key, read_problem, register
+from cogitate.memory.run_record import record_of
 from cogitate.memory.schema import MIGRATIONS
+from cogitate.memory.shard_list import check_shards
+from cogitate.memory.shards import Shards
+from cogitate.memory.spill import UNSPILLED, Sound, SpillReport, Step, spill
 from cogitate.tasks import Problem
 
 __all__ = ["KeptEpisode", "RunStore"]
 
 _PAGE = 256
 """Episodes whose rows are fetched together."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptEpisode(Episode):
-    """An episode of a store, and where it is there."""
-
-    id: int = 0
-    """Its row: credits are given to it by this."""
-    run: str = ""
-    """The key of its run."""
+_SPILLING = 0
+"""What whoever spills claims: no episode has that row."""
 
 
 class RunStore:
@@ -68,17 +58,28 @@ class RunStore:
             to it.
         durability: `full`: what was acknowledged survives a power cut. `normal`: it survives the
             death of the process; a power cut may undo the last writes, and leaves the file whole.
+        spill_after: Finished episodes after which a run moves them into shards: see `spill`. 0:
+            they stay in the file.
         vfs: The name of an SQLite VFS; the system's own by default.
 
     Raises:
-        ConfigError: The file is something else, or was made by a newer version.
+        ConfigError: The file is something else, or was made by a newer version, or an option is
+            wrong.
         StoreError: It cannot be opened or made.
     """
 
     def __init__(
-        self, path: str | Path, *, durability: Durability = "full", vfs: str | None = None
+        self,
+        path: str | Path,
+        *,
+        durability: Durability = "full",
+        spill_after: int = 0,
+        vfs: str | None = None,
     ) -> None:
+        if spill_after < 0:
+            raise ConfigError(f"spill_after={spill_after}: give a number of episodes, or 0")
         self.path = Path(path)
+        self._after = spill_after
         self.db = Database(self.path, MIGRATIONS, durability=durability, vfs=vfs)
         """The file itself, for what else is kept in it."""
         whole = self.path.resolve()
@@ -87,6 +88,12 @@ class RunStore:
         except StoreError:
             self.db.close()
             raise
+        self.shards_folder = whole.with_name(f"{whole.name}-shards")
+        """Where finished episodes go that are spilled."""
+        self._shards = Shards(self.db, self.shards_folder)
+        self._reader = EpisodeReader(self.db, self._shards)
+        self._stay = 0
+        """Episodes that the last spill could not move."""
         self.quarantined: dict[int, str] = {}
         """Episodes that were found damaged since it was opened, by row, and why."""
 
@@ -103,7 +110,7 @@ class RunStore:
             raise ConfigError(f"two problems have the id {twice!r}: give each its own")
         record = record_of(plan, engines)
         cells = [(p.id, p.model_dump_json()) for p in plan.problems]
-        run = self.db.write_now(partial(_register, record, cells, plan.replay))
+        run = self.db.write_now(partial(register, record, cells, plan.replay))
         rows = {
             bytes(key): Slot(episode, problem, bool(finished))
             for key, episode, problem, finished in self.db.rows(
@@ -113,7 +120,7 @@ class RunStore:
                 (run,),
             )
         }
-        slots = [rows[key] for _, cell in cells if (key := _problem_key(cell)) in rows]
+        slots = [rows[key] for _, cell in cells if (key := problem_key(cell)) in rows]
         if plan.replay and not (len(slots) == len(cells) and all(s.finished for s in slots)):
             raise ConfigError(
                 f"{self.path}: only a finished run can be replayed: run it first, to its end, with "
@@ -129,7 +136,16 @@ class RunStore:
             for agent in record.agents
             if agent.adapter is not None
         }
-        return KeptRun(self.db, self._claims, plan, slots, weights, self.episode)
+        return KeptRun(
+            self.db,
+            self._claims,
+            plan,
+            slots,
+            weights,
+            self.episode,
+            shards=self._shards,
+            on_kept=self._spill_if_many if self._after else None,
+        )
 
     def _stopped_by_time(self, run: int) -> bool:
         query = "SELECT 1 FROM episodes WHERE run = ? AND json_extract(result, '$.stopped') = ?"
@@ -157,7 +173,7 @@ class RunStore:
             "SELECT p.record, p.key FROM episodes e JOIN problems p ON p.id = e.problem"
             " WHERE e.run = (SELECT id FROM runs WHERE key = ?) ORDER BY e.number"
         )
-        return self.db.rows(_problem, query, (run,))
+        return self.db.rows(read_problem, query, (run,))
 
     def episodes(self, *, run: str | None = None) -> Iterator[KeptEpisode]:
         """Read finished episodes one by one: run by run, in the order of their problems.
@@ -188,38 +204,45 @@ class RunStore:
             DataError: It is damaged, or there is none.
             StoreError: The file cannot be read.
         """
-        try:
-            return self._episode(row)
-        except DataError as error:
-            raise DataError(f"episode {row} of {self.path}: {error}") from None
-        except StoreError:
-            raise
-        except Exception as error:  # a damaged cell may be anything
-            what = f"{type(error).__name__}: {error}"
-            raise DataError(f"episode {row} of {self.path} cannot be read ({what})") from error
+        return self._reader.read(row).episode
 
-    def _episode(self, row: int) -> KeptEpisode:
-        found = self.db.rows(
-            lambda *columns: columns,
-            "SELECT e.id, e.run, e.problem, e.number, e.result, e.thoughts, e.digest, p.record,"
-            " p.key, r.key, r.strategy, r.config, r.verified, r.created, r.digest"
-            " FROM episodes e JOIN problems p ON p.id = e.problem JOIN runs r ON r.id = e.run"
-            " WHERE e.id = ? AND e.digest IS NOT NULL",
-            (row,),
-        )
-        if not found:
-            raise DataError("there is no finished episode of that number")
-        columns, (record, key), run = found[0][:7], found[0][7:9], found[0][9:]
-        if run[-1] != digest_of(*run[:-1]):
-            raise DataError("its run is damaged")
-        finished = Finished(*columns)
-        problem = _problem(record, key)
-        graph = read_graph(self.db, finished, problem) if finished.thoughts else None
-        episode = read_result(finished.result, problem, graph or ThoughtGraph.of(problem))
-        check(finished, episode)
-        return KeptEpisode(
-            episode.problem, episode.result, episode.grade, episode.error, id=row, run=run[0]
-        )
+    def spill(self, *, step: Step = lambda _: None) -> SpillReport:
+        """Move what is finished into Parquet shards in a folder beside the file.
+
+        Everything that reads this store reads them too. A problem stays while a run of the store
+        has it still to finish, and so does an episode that is damaged. Nothing is moved while
+        another process is at it.
+
+        Args:
+            step: Told of each step of each shard.
+
+        Raises:
+            StoreError: They cannot be written; nothing is lost.
+        """
+        if not self._claims.take(_SPILLING):
+            return SpillReport(0, 0, 0, 0)
+        try:
+            return spill(self.db, self.shards_folder, self._sound, step=step)
+        finally:
+            self._claims.free(_SPILLING)
+
+    def _sound(self, row: int) -> Sound:
+        episode, rows = self._reader.read(row)
+        return Sound(rows, None if episode.result is None else episode.result.answer)
+
+    def _spill_if_many(self) -> None:
+        many = self._after + self._stay
+        [waiting] = self.db.rows(int, f"SELECT count(*) FROM ({UNSPILLED} LIMIT ?)", (many,))
+        if waiting == many:
+            self._stay = self.spill().damaged
+
+    def check_shards(self) -> dict[str, str]:
+        """Read the bytes of every shard, and return what is wrong with which file of the folder.
+
+        Raises:
+            DataError: What the store's file says of its shards is damaged.
+        """
+        return check_shards(self.db, self.shards_folder)
 
     def append_credits(self, episode: Episode | ThoughtGraph, credits: Sequence[Given]) -> int:
         """Add credits to thoughts of an episode, each once, and return how many were new.
@@ -237,8 +260,8 @@ class RunStore:
 
     def append_rows(self, episode: int, rows: Iterable[CreditRow]) -> int:
         """As `append_credits`, for rows and an episode by its row."""
-        several = tuple(rows)
-        return self.db.write_now(lambda db: append_credits(db, episode, several))
+        several, thoughts = tuple(rows), self._reader.thoughts(episode)
+        return self.db.write_now(lambda db: append_credits(db, episode, thoughts, several))
 
     def credits(self, episode: int) -> Sequence[CreditRow]:
         """All sound credits of an episode, oldest first; damaged ones are told in `quarantined`."""
@@ -251,6 +274,7 @@ class RunStore:
         """Wait for what is being written, give claims back, and close the file."""
         self._claims.close()
         self.db.close()
+        self._shards.close()
 
     def __enter__(self) -> Self:
         return self
@@ -262,42 +286,3 @@ class RunStore:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _register(
-    record: RunRecord, cells: Sequence[tuple[str, str]], replay: bool, db: apsw.Connection
-) -> int:
-    """Write a run and its problems where they are not there yet; a replay writes nothing."""
-    if not replay:
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        told = (record.key, record.strategy, record.model_dump_json(), 1, now)
-        row = (*told, digest_of(*told))
-        db.execute("INSERT OR IGNORE INTO runs VALUES(NULL,?,?,?,?,?,?)", row)
-    run = next((row for (row,) in db.execute("SELECT id FROM runs WHERE key=?", (record.key,))), 0)
-    if replay or not isinstance(run, int):
-        return int(run)
-    [(last,)] = db.execute("SELECT ifnull(max(number), -1) FROM episodes WHERE run = ?", (run,))
-    assert isinstance(last, int)
-    for name, cell in cells:
-        key = _problem_key(cell)
-        db.execute("INSERT OR IGNORE INTO problems VALUES(NULL,?,?,?)", (key, name, cell))
-        db.execute(
-            "INSERT OR IGNORE INTO episodes(run, problem, number)"
-            " SELECT ?, id, ? FROM problems WHERE key = ?",
-            (run, last + 1, key),
-        )
-        last += db.changes()
-    return run
-
-
-def _problem_key(record: str) -> bytes:
-    return blake2b(record.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _problem(record: str, key: bytes) -> Problem:
-    if _problem_key(record) != key:
-        raise DataError("its problem is damaged")
-    try:
-        return Problem.model_validate_json(record)
-    except ValueError as error:
-        raise DataError(f"its problem cannot be read: {error}") from None

@@ -107,6 +107,8 @@ def write_episode(
         position, _, sample = thought.id.rpartition(".")
         line = asked.get((position, int(sample)))
         completion = None if line is None else _completion_row(db, problem, line)
+        if completion is None:  # it stands in a shard: the row says all
+            line = None
         source: tuple[str | None, ...] = (
             thought.agent,
             thought.role,

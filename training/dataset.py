@@ -8,9 +8,9 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from cogitate.errors import ConfigError, DataError
+from cogitate.memory.whole_file import whole_file
 from cogitate.tasks import Example, Problem, ProblemSet
 from cogitate.tasks.held_back import same_text
-from cogitate.training.exports.folder import whole_file
 from cogitate.training.rows import SFTRow
 
 __all__ = [

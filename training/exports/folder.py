@@ -1,16 +1,15 @@
-"""A folder, or a file, that is there as a whole or not at all, whatever happens meanwhile."""
+"""A folder that is there as a whole or not at all, whatever happens meanwhile."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from cogitate.errors import ConfigError
+from cogitate.memory.whole_file import sync
 
-__all__ = ["whole_file", "whole_folder"]
+__all__ = ["whole_folder"]
 
 
 @contextmanager
@@ -40,12 +39,12 @@ def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
         new.mkdir()
         yield new
         for file in new.iterdir():
-            _sync(file)
-        _sync(new)
+            sync(file)
+        sync(new)
         if folder.exists():
             folder.rename(work / "old")
         new.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     except OSError as error:
         raise ConfigError(
             f"{folder}: it cannot be written ({error}): free space or choose another folder"
@@ -54,32 +53,5 @@ def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-@contextmanager
-def whole_file(file: Path) -> Iterator[TextIO]:
-    """Give a text file to write into, which takes the place of `file` once all went well.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and not any(folder.iterdir())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,5 @@
 """What a folder of rows says of itself: its kind, where it comes from, what was left out."""
 
-import hashlib
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +9,7 @@ from cogitate.training.credit.record import Origin
 from cogitate.training.exports.kinds import Kind
 from cogitate.training.filters.held_out import ContaminationReport
 
-__all__ = ["MANIFEST", "Form", "Manifest", "digest_of_file"]
+__all__ = ["MANIFEST", "Form", "Manifest"]
 
 MANIFEST = "manifest.json"
 
@@ -47,9 +45,3 @@ class Manifest(BaseModel):
     """What was read, kept and left out."""
     filters: tuple[str, ...]
     held_out: ContaminationReport | None = None
-
-
-def digest_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,8 +17,9 @@ from typing import Literal, TypeVar
 from pydantic import ValidationError
 
 from cogitate.errors import ConfigError, DataError
+from cogitate.memory.whole_file import digest_of_file
 from cogitate.training.exports.kinds import Kind, row_class
-from cogitate.training.exports.manifest import MANIFEST, Manifest, digest_of_file
+from cogitate.training.exports.manifest import MANIFEST, Manifest
 from cogitate.training.exports.records import record_of, schema_of
 from cogitate.training.exports.strict_json import parsed
 from cogitate.training.rows import Row

@@ -8,12 +8,13 @@ from typing import Generic, get_args
 
 from cogitate.errors import ConfigError
 from cogitate.graphs import Source
+from cogitate.memory.whole_file import digest_of_file, whole_file
 from cogitate.tasks.held_back import same_text
 from cogitate.training.credit.record import Origin
 from cogitate.training.exports.card import card
-from cogitate.training.exports.folder import whole_file, whole_folder
+from cogitate.training.exports.folder import whole_folder
 from cogitate.training.exports.kinds import Kind, kind_of
-from cogitate.training.exports.manifest import MANIFEST, Form, Manifest, digest_of_file
+from cogitate.training.exports.manifest import MANIFEST, Form, Manifest
 from cogitate.training.exports.records import columns_of, json_line, schema_of
 from cogitate.training.exports.trajectory import Trajectory
 from cogitate.training.exports.trl import trl_columns, trl_schema
