@@ -26,8 +26,6 @@ from cogitate.memory.whole_file import digest_of_file, whole_path
 
 __all__ = ["UNSPILLED", "Sound", "SpillReport", "Step", "spill"]
 
-_SHARD = 50_000
-"""Thoughts after which a shard ends, with their episode."""
 _PAGE = 1_000
 
 Step = Callable[[str], None]
@@ -72,7 +70,7 @@ class _Moved:
 
 
 def spill(
-    db: Database, folder: Path, read: Callable[[int], Sound], *, step: Step = lambda _: None
+    db: Database, folder: Path, read: Callable[[int], Sound], *, thoughts: int, step: Step
 ) -> SpillReport:
     """Move what is finished into shards; one caller at a time.
 
@@ -80,16 +78,17 @@ def spill(
         db: The file.
         folder: Where its shards are.
         read: Reads an episode by its row; raises a `DataError` where that is damaged.
+        thoughts: After so many a shard ends, with their episode.
         step: Told what was done: `written`, `listed`, `committed`.
 
     Raises:
         StoreError: The folder or the file cannot be written; every episode is where it was, or has
             moved as a whole.
     """
-    shards = episodes = thoughts = damaged = 0
+    shards = episodes = moved_thoughts = damaged = 0
     try:
         _sweep(db, folder)
-        for chosen in _chosen(db):
+        for chosen in _chosen(db, thoughts):
             moved = _Moved()
             shard = _write(db, folder, read, chosen, moved)
             step("written")
@@ -99,7 +98,7 @@ def spill(
             if _move(db, shard, moved):
                 shards += 1
                 episodes += shard.episodes
-                thoughts += shard.thoughts
+                moved_thoughts += shard.thoughts
             else:
                 _sweep(db, folder)
             step("committed")
@@ -111,7 +110,7 @@ def spill(
         raise StoreError(
             f"{folder}: shards cannot be written ({error}): see that there is room; nothing is lost"
         ) from None
-    return SpillReport(shards, episodes, thoughts, damaged)
+    return SpillReport(shards, episodes, moved_thoughts, damaged)
 
 
 def _sweep(db: Database, folder: Path) -> None:
@@ -129,7 +128,7 @@ def _sweep(db: Database, folder: Path) -> None:
     if strays:
         write_manifest(folder, shards)
         for file in strays:
-            file.unlink()
+            file.unlink(missing_ok=True)  # the manifest may have taken its name
 
 
 UNSPILLED = (
@@ -140,7 +139,7 @@ UNSPILLED = (
 """What may go: finished, and of a problem that no run has still to finish."""
 
 
-def _chosen(db: Database) -> Iterator[list[_Chosen]]:
+def _chosen(db: Database, thoughts: int) -> Iterator[list[_Chosen]]:
     """The episodes for one shard after the other, run by run."""
     query = f"{UNSPILLED} AND (e.run, e.number) > (?, ?) ORDER BY e.run, e.number LIMIT {_PAGE}"
     chosen: list[_Chosen] = []
@@ -150,7 +149,7 @@ def _chosen(db: Database) -> Iterator[list[_Chosen]]:
         for one in page:
             chosen.append(one)
             size += one.thoughts
-            if size >= _SHARD:
+            if size >= thoughts:
                 yield chosen
                 chosen, size = [], 0
     if chosen:

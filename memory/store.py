@@ -206,7 +206,7 @@ class RunStore:
         """
         return self._reader.read(row).episode
 
-    def spill(self, *, step: Step = lambda _: None) -> SpillReport:
+    def spill(self, *, thoughts: int = 50_000, step: Step = lambda _: None) -> SpillReport:
         """Move what is finished into Parquet shards in a folder beside the file.
 
         Everything that reads this store reads them too. A problem stays while a run of the store
@@ -214,6 +214,7 @@ class RunStore:
         another process is at it.
 
         Args:
+            thoughts: After so many a shard ends, with their episode.
             step: Told of each step of each shard.
 
         Raises:
@@ -222,7 +223,7 @@ class RunStore:
         if not self._claims.take(_SPILLING):
             return SpillReport(0, 0, 0, 0)
         try:
-            return spill(self.db, self.shards_folder, self._sound, step=step)
+            return spill(self.db, self.shards_folder, self._sound, thoughts=thoughts, step=step)
         finally:
             self._claims.free(_SPILLING)
 

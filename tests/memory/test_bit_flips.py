@@ -4,9 +4,10 @@ import random
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pytest
+from harms import harm
 from searches import team
 from thinker import Thinker
 
@@ -17,7 +18,6 @@ from cogitate.memory.write_episode import content_of
 
 PROBLEMS = [cg.tasks.Problem(id=f"p{i}", prompt=f"{i}?", reference=f"{i}") for i in range(6)]
 STRATEGIES: list[cg.Strategy] = [cg.SelfRefine(rounds=2), cg.BestOfN(n=3), cg.Direct()]
-Harm = Literal["flip", "cut", "zero"]
 
 
 class Whole(NamedTuple):
@@ -46,18 +46,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
                 shutil.copy(file, folder / "open" / file.name)
     shutil.copy(path, folder / "closed")
     yield Whole([folder / "open", folder / "closed"], episodes, [credit])
-
-
-def harm(file: Path, kind: Harm, chance: random.Random) -> None:
-    content = bytearray(file.read_bytes())
-    at = chance.randrange(len(content))
-    if kind == "flip":
-        content[at] ^= 1 << chance.randrange(8)
-    elif kind == "cut":
-        del content[at:]
-    else:
-        content[at : at + 512] = bytes(512)
-    file.write_bytes(content)
 
 
 def read(path: Path, whole: Whole) -> tuple[int, int]:
