@@ -29,6 +29,10 @@ class Finished(NamedTuple):
     digest: bytes
 
 
+_KINDS = {kind.value: kind for kind in ThoughtKind}
+_RELATIONS = {relation.value: relation.value for relation in Relation}
+
+
 def read_result(cell: str, problem: Problem, graph: ThoughtGraph) -> Episode:
     """Return the episode that a result's cell tells of, on its graph.
 
@@ -81,7 +85,7 @@ def read_graph(rows: EpisodeRows, problem: Problem) -> ThoughtGraph:
                 continue
             graph.add(thought)
             for parent, relation in parents.get(row.number, ()):
-                graph.add_edge(thoughts[parent].id, thought.id, relation=Relation(relation).value)
+                graph.add_edge(thoughts[parent].id, thought.id, relation=_RELATIONS[relation])
         for number, source, value in rows.scores:
             target = graph.root if number == 0 else thoughts[number]
             target.scores[source] = value
@@ -125,7 +129,7 @@ def _thought(
         alone = rest["logprobs_alone"]
     return Thought(
         row.id,
-        ThoughtKind(row.kind),
+        _KINDS[row.kind],
         text if row.text is None else row.text,
         agent=row.agent,
         role=row.role,

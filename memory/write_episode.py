@@ -6,6 +6,7 @@ counts and tokens stand once, in the journal. What few thoughts have stands in `
 
 import json
 from collections.abc import Mapping
+from operator import attrgetter
 
 import apsw
 
@@ -44,12 +45,10 @@ def content_of(episode: Episode) -> tuple[object, ...]:
 
 
 def _graph(graph: ThoughtGraph) -> list[tuple[object, ...]]:
-    links: dict[str, list[tuple[str, str]]] = {}
-    for link in graph.links():
-        links.setdefault(link.child.id, []).append((link.parent.id, link.relation.value))
+    parents = graph.pred
     return [
         (
-            *(getattr(t, name) for name in _PLAIN),
+            *_plain_of(t),
             t.kind.value,
             None if t.prompt is None else tuple(map(tuple, t.prompt)),
             None if t.source is None else tuple(t.source),
@@ -57,7 +56,7 @@ def _graph(graph: ThoughtGraph) -> list[tuple[object, ...]]:
             if t.tokens is None
             else (t.tokens.prompt_ids, t.tokens.token_ids, t.tokens.logprobs),
             tuple(t.scores.items()),
-            links.get(t.id, ()),
+            [(parent, str(edge["relation"])) for parent, edge in parents[t.id].items()] or (),
         )
         for t in graph.in_order()
     ]
@@ -67,6 +66,7 @@ _PLAIN = (
     "id", "text", "agent", "role", "operation", "about", "answer", "accepts", "reasoning", "finish",
     "error", "dropped", "prefix", "prompt_tokens", "completion_tokens", "logprobs_alone",
 )  # fmt: skip
+_plain_of = attrgetter(*_PLAIN)
 
 
 def episode_digest(place: tuple[int, int, int], episode: Episode) -> bytes:
