@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from cogitate.errors import ConfigError, DataError
 from cogitate.graphs import Episode, Thought, ThoughtGraph
+from cogitate.graphs.waiting import Waiting
 from cogitate.tasks import has_answer_line
 from cogitate.training.credit import Credit, CreditMethod, ValueBackup
 from cogitate.training.dataset import distinct
@@ -210,11 +211,12 @@ class Harvest:
     def _graded(
         self, counts: Counter[str], *, graded: bool
     ) -> Iterator[tuple[Episode | ThoughtGraph, Graded]]:
-        for episode in self._source:
-            graph = graph_of(episode)
-            counts["episodes"] += 1
-            if check_fit(graph.problem, self._unfit, counts, graded=graded):
-                yield episode, self._judge(graph, counts)
+        with Waiting() as wait:
+            for episode in self._source:
+                graph = graph_of(episode)
+                counts["episodes"] += 1
+                if check_fit(graph.problem, self._unfit, counts, graded=graded):
+                    yield episode, self._judge(graph, counts, wait=wait)
 
     def _credits(self, episode: Episode | ThoughtGraph, found: Graded, credited: bool) -> Credits:
         graph = found.graph

@@ -8,7 +8,7 @@ not say it, or marks one that is graded otherwise.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Literal, NamedTuple
 
 from cogitate.errors import ConfigError, GraderError
@@ -21,6 +21,8 @@ __all__ = ["Graded", "Judge", "Unfit", "check_fit"]
 
 Unfit = Literal["refuse", "drop"]
 """What becomes of problems that nothing may be trained on, and of those without a reference."""
+
+Wait = Callable[[Coroutine[None, None, list[float | None]]], list[float | None]]
 
 _MEMORY = 65_536
 """Grades that are remembered: several kinds of rows are made of the same episodes."""
@@ -52,8 +54,15 @@ class Judge:
         self.regrade = regrade
         self._known: dict[tuple[str, str], float | None] = {}
 
-    def __call__(self, graph: ThoughtGraph, counts: Counter[str]) -> Graded:
+    def __call__(
+        self, graph: ThoughtGraph, counts: Counter[str], *, wait: Wait = wait_for
+    ) -> Graded:
         """Grade the solutions of a graph and write the grades on them.
+
+        Args:
+            graph: A finished graph.
+            counts: Of faults.
+            wait: Runs what grades to its end.
 
         Raises:
             ConfigError: The grader cannot work: something must be installed or changed.
@@ -63,7 +72,8 @@ class Judge:
         solutions = _solutions(graph)
         open_ = [t for t in solutions if t.text and (self.regrade or "grader" not in t.scores)]
         answers = {thought.id: _answers(graph, thought) for thought in open_}
-        self._grade(graph, {a for several in answers.values() for a in several if a is not None})
+        different = {a for several in answers.values() for a in several if a is not None}
+        self._grade(graph, different, wait)
         for thought in solutions:
             claimed = thought.scores.get("grader")
             if not thought.text:
@@ -97,14 +107,14 @@ class Judge:
         said = len(answers) == 1 or _says(thought)
         return "disputed" if others or score is None or claimed != score or not said else score
 
-    def _grade(self, graph: ThoughtGraph, answers: Iterable[str]) -> None:
+    def _grade(self, graph: ThoughtGraph, answers: Iterable[str], wait: Wait) -> None:
         """Grade each answer that is not known yet, all at the same time."""
         answers = sorted(set(answers))
         if len(self._known) + len(answers) > _MEMORY:
             self._known.clear()
         new = [answer for answer in answers if _key(graph, answer) not in self._known]
         if new:
-            for answer, score in zip(new, wait_for(_grades(graph.problem, new)), strict=True):
+            for answer, score in zip(new, wait(_grades(graph.problem, new)), strict=True):
                 self._known[_key(graph, answer)] = score
 
 
