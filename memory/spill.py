@@ -246,11 +246,18 @@ def _commit(shard: Shard, moved: _Moved, db: apsw.Connection) -> bool:
         "DELETE FROM scores WHERE episode = ?",
     ):
         db.executemany(query, gone)
+    others = (
+        "SELECT t.completion FROM episodes e JOIN thoughts t ON t.episode = e.id"
+        " WHERE e.problem = ? AND e.shard IS NULL"
+    )
+    shared = {
+        (completion, problem)
+        for problem in {problem for _, problem in moved.completions}
+        for (completion,) in db.execute(others, (problem,))
+    }
     db.executemany(
-        "DELETE FROM completions WHERE id = ? AND NOT EXISTS (SELECT 1 FROM episodes e"
-        " JOIN thoughts t ON t.episode = e.id WHERE e.problem = ? AND t.completion ="
-        " completions.id)",
-        moved.completions,
+        "DELETE FROM completions WHERE id = ? AND problem = ?",
+        [one for one in moved.completions if one not in shared],
     )
     db.executemany("DELETE FROM replies WHERE problem = ? AND key = ?", moved.replies)
     return True

@@ -1,8 +1,10 @@
 """Finished episodes in shards: everything that reads a store reads them as before."""
 
+import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -261,9 +263,13 @@ def test_an_episode_that_goes_while_it_is_read_is_read_from_its_shard(path: Path
 SPILLING = """
 import sys
 from cogitate.memory import RunStore
+
+def step(name):
+    print(name, flush=True)
+    sys.stdin.readline()
+
 with RunStore(sys.argv[1], durability="normal") as store:
-    print("ready", flush=True)
-    print(store.spill(thoughts=5, step=lambda step: print(step, flush=True)).episodes, flush=True)
+    store.spill(thoughts=5, step=step)
 """
 
 
@@ -275,13 +281,21 @@ def test_killed_spills_lose_and_double_nothing(kills: int, path: Path) -> None:
     with RunStore(path, durability="normal") as store:
         cg.run(problems, team(Thinker()), cg.BestOfN(n=2), store=store)
         before = told(store)
+    chance = random.Random(kills)
     for kill in range(kills):
         process = subprocess.Popen(
-            [sys.executable, "-c", SPILLING, str(path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", SPILLING, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
+        assert process.stdin is not None
         assert process.stdout is not None
-        for _ in range(2 + kill % 5):
+        for _ in range(1 + kill % 6):
             process.stdout.readline()
+            process.stdin.write("\n")
+            process.stdin.flush()
+        time.sleep(chance.uniform(0, 0.02))  # somewhere on the way to the next step
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL

@@ -15,6 +15,7 @@ from cogitate.cli.resume import resume
 from cogitate.cli.run import run
 from cogitate.cli.show import show
 from cogitate.cli.solve import solve
+from cogitate.cli.spill import spill
 
 __all__ = ["app", "main"]
 
@@ -31,6 +32,7 @@ app.command("eval")(evaluate)
 app.command("compare")(compare)
 app.command("run")(run)
 app.command("resume")(resume)
+app.command("spill")(spill)
 app.command("calibrate")(calibrate)
 app.command("harvest")(harvest)
 app.command("models")(models)

@@ -7,7 +7,16 @@ import typer
 
 import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, Failed, reported
-from cogitate.cli.runs import Concurrency, DurabilityOf, Todo, durable, is_store, skipped, work_off
+from cogitate.cli.runs import (
+    Concurrency,
+    DurabilityOf,
+    SpillAfter,
+    Todo,
+    durable,
+    is_store,
+    skipped,
+    work_off,
+)
 from cogitate.cli.terminal import emit, emit_json
 from cogitate.errors import CogitateError, ConfigError
 from cogitate.memory import RunInfo, RunRecord, RunStore
@@ -28,6 +37,7 @@ def resume(
     run: Run = None,
     concurrency: Concurrency = 16,
     durability: DurabilityOf = "full",
+    spill_after: SpillAfter = 0,
     quiet: options.Quiet = False,
     json: options.Json = False,
     seed: options.Seed = 0,
@@ -40,7 +50,7 @@ def resume(
     """
     if not is_store(Path(file)):
         raise ConfigError(f"{file}: there is no store: give a file that `cogitate run` wrote")
-    with RunStore(file, durability=durable(durability)) as store:
+    with RunStore(file, durability=durable(durability), spill_after=spill_after) as store:
         open_runs = [one for one in choose(store.runs(), run) if one.finished < one.problems]
         todo: list[Todo] = []
         for one in open_runs:

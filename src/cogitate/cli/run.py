@@ -6,7 +6,7 @@ import typer
 
 import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, reported
-from cogitate.cli.runs import Concurrency, DurabilityOf, Todo, durable, work_off
+from cogitate.cli.runs import Concurrency, DurabilityOf, SpillAfter, Todo, durable, work_off
 from cogitate.memory import RunStore
 from cogitate.tasks import load
 
@@ -37,6 +37,7 @@ def run(
     budget: options.BudgetText = None,
     concurrency: Concurrency = 16,
     durability: DurabilityOf = "full",
+    spill_after: SpillAfter = 0,
     generator: options.GeneratorModel = None,
     critic: options.CriticModel = None,
     verifier: options.VerifierModel = None,
@@ -79,5 +80,5 @@ def run(
         for one in sets
         for how in setup.strategies
     ]
-    with RunStore(store, durability=durable(durability)) as kept:
+    with RunStore(store, durability=durable(durability), spill_after=spill_after) as kept:
         work_off(kept, todo, concurrency=concurrency, quiet=quiet, json=json)

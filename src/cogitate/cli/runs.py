@@ -27,7 +27,16 @@ from cogitate.training.outcome import Outcome
 if TYPE_CHECKING:
     from cogitate.cli.meter import Meter
 
-__all__ = ["Concurrency", "DurabilityOf", "Todo", "durable", "is_store", "skipped", "work_off"]
+__all__ = [
+    "Concurrency",
+    "DurabilityOf",
+    "SpillAfter",
+    "Todo",
+    "durable",
+    "is_store",
+    "skipped",
+    "work_off",
+]
 
 Concurrency = Annotated[
     int, typer.Option(metavar="N", help="Problems in progress at the same moment.")
@@ -38,6 +47,16 @@ DurabilityOf = Annotated[
         "--durability",
         metavar="full|normal",
         help="full: what was kept survives a power cut; normal: the death of the process.",
+    ),
+]
+
+SpillAfter = Annotated[
+    int,
+    typer.Option(
+        "--spill-after",
+        metavar="N",
+        help="Move finished problems into Parquet shards beside the file, N or more at a time; "
+        "0: keep them in the file.",
     ),
 ]
 
