@@ -1,12 +1,13 @@
 """Kill the processes of a run at random instants, and see what their store is worth afterwards.
 
-    python tests/memory/crashes.py --kills 500 [--seed 0] [--workers 3] [--early]
+    python tests/memory/crashes.py --kills 500 [--seed 0] [--workers 3] [--spill-after 0] [--early]
 
 Several processes work on the same problems with several strategies, in one store. At random
 instants one of them gets SIGKILL and a new one takes its place. What a store acknowledges, a
 completion or an episode, its process writes to a log of its own right afterwards. When all is done,
 the file must hold all that was acknowledged, nothing twice, and what a run without any kill holds.
-`--early` breaks the store on purpose: it acknowledges before it commits, and must be found out.
+With `--spill-after` they move what is finished into shards meanwhile. `--early` breaks the store on
+purpose: it acknowledges before it commits, and must be found out.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from cogitate.inference import Completion, Engine, EngineInfo, Engines, Rating, 
 from cogitate.memory import RunStore
 from cogitate.memory.database import Database, _Job, _settle
 from cogitate.memory.kept_run import KeptRun, _Place
-from cogitate.memory.store import _register
+from cogitate.memory.register import register
 from cogitate.memory.write_episode import content_of
 
 sys.path += [str(Path(__file__).parents[1] / part) for part in ("inference", "graphs/strategies")]
@@ -51,6 +52,8 @@ STRATEGIES = (
 PROBLEMS: list[cg.tasks.Problem] = []
 """As many as the command line says."""
 LATENCY = 0.01
+SPILL_AFTER = [0]
+"""What the command line says."""
 
 
 class Log:
@@ -144,7 +147,7 @@ def work(path: Path, log: Path, seed: int, concurrency: int = 3) -> None:
     async def wait(_request: Request) -> None:
         await asyncio.sleep(chance.uniform(0, 2 * LATENCY))
 
-    with RunStore(path) as store:
+    with RunStore(path, spill_after=SPILL_AFTER[0]) as store:
         kept = LoggedStore(store, Log(log))
         mind = Thinker(before=wait, judges="process")
         for named in order:
@@ -165,6 +168,21 @@ def fork(path: Path, log: Path, seed: int) -> int:
     raise AssertionError
 
 
+def lines_of(store: RunStore) -> list[tuple[int, str, int, float, str]]:
+    """Every completion of the journal, in the file or in shards: its place, clock and text."""
+    query = "SELECT problem, hex(key), sample, latency, text FROM completions"
+    found = store.db.rows(lambda *row: row, query)
+    for problem in store.db.rows(int, "SELECT id FROM problems"):
+        spilled = store._shards.of_problem(problem)
+        assert not spilled.unreadable and not spilled.damaged
+        found += [
+            (problem, line.key.hex().upper(), line.sample, line.completion.latency,
+             line.completion.text)
+            for line in spilled.lines
+        ]  # fmt: skip
+    return sorted(set(found))  # what two runs use stands in the rows of both
+
+
 def contents(path: Path) -> dict[str, Mapping[str, object]]:
     """Everything that a store's episodes and lines say, but for clocks."""
     with RunStore(path) as store:
@@ -172,15 +190,14 @@ def contents(path: Path) -> dict[str, Mapping[str, object]]:
             f"{episode.run} {episode.problem.id}": repr(content_of(episode))
             for episode in store.episodes()
         }
-        lines = store.db.rows(
-            lambda *row: row, "SELECT problem, hex(key), sample, text FROM completions"
-        )
+        lines = lines_of(store)
         assert not store.quarantined, store.quarantined
+        assert not store.check_shards()
         count = len(store.db.rows(lambda one: one, "SELECT 1 FROM episodes"))
     assert count == len(episodes) == len(STRATEGIES) * len(PROBLEMS), (count, len(episodes))
     twice = [where for where, n in Counter(row[1:3] for row in lines).items() if n > 1]
     assert not twice, twice
-    return {"episodes": episodes, "lines": {f"{key} {n}": text for _, key, n, text in lines}}
+    return {"episodes": episodes, "lines": {f"{key} {n}": text for _, key, n, _, text in lines}}
 
 
 @dataclass
@@ -192,6 +209,7 @@ class Round:
     """Kills between the first and the last completion."""
     midway: int = 0
     """Kills of a process that had begun a problem and not finished it."""
+    shards: int = 0
 
 
 def play(folder: Path, chance: random.Random, kills: int, workers: int) -> Round:
@@ -223,13 +241,10 @@ def play(folder: Path, chance: random.Random, kills: int, workers: int) -> Round
 def judge(path: Path, log: Path, killed: list[tuple[float, int]]) -> Round:
     """See that all that was acknowledged is there, and count when the kills came."""
     entries = [json.loads(line) for line in log.read_text().splitlines()]
+    with RunStore(path) as store:
+        kept = {(key.lower(), n): (latency, text) for _, key, n, latency, text in lines_of(store)}
+        shards = store.db.rows(int, "SELECT count(*) FROM shards")[0]
     raw = sqlite3.connect(path)
-    kept = {
-        (key.hex(), sample): (latency, text)
-        for key, sample, latency, text in raw.execute(
-            "SELECT key, sample, latency, text FROM completions"
-        )
-    }
     assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     raw.close()
     for _, _, kind, *what in entries:
@@ -248,6 +263,7 @@ def judge(path: Path, log: Path, killed: list[tuple[float, int]]) -> Round:
         len(killed),
         sum(times[0] < when < times[-1] for when, _ in killed),
         sum(open_at_death.get(pid, 0) > 0 for _, pid in killed),
+        shards,
     )
 
 
@@ -256,7 +272,7 @@ def acknowledge_early() -> None:
     commit = Database._commit
 
     def early(self: Database, batch: Sequence[_Job]) -> None:
-        if any(isinstance(job.write, partial) and job.write.func is _register for job in batch):
+        if any(isinstance(job.write, partial) and job.write.func is register for job in batch):
             commit(self, batch)  # what a run reads at once must be there
             return
         self._writer.execute("BEGIN IMMEDIATE")
@@ -275,12 +291,16 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=60)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--spill-after", type=int, default=0)
     parser.add_argument("--early", action="store_true")
     options = parser.parse_args()
     for i in range(options.problems):
         prompt, reference = f"What is {i} * 7?", str(7 * i)
         one = cg.tasks.Problem(id=f"p{i}", prompt=prompt, reference=reference, kind="numeric")
         PROBLEMS.append(one)
+    SPILL_AFTER[0] = options.spill_after
+    if options.spill_after:
+        import pyarrow.parquet  # noqa: F401  # before processes are forked, which take it along
     if options.early:
         acknowledge_early()
     chance = random.Random(options.seed)
@@ -300,6 +320,7 @@ def main() -> None:
             total.kills += done.kills
             total.between += done.between
             total.midway += done.midway
+            total.shards += done.shards
     seconds = round(time.monotonic() - started, 1)
     print(json.dumps({**vars(total), "stores": stores, "seconds": seconds}))
 

@@ -24,6 +24,15 @@ def test_a_few_kills_lose_nothing_and_double_nothing() -> None:
 
 
 @pytest.mark.slow
+def test_kills_of_processes_that_spill_lose_nothing_and_double_nothing() -> None:
+    done = crashes("--kills", "200", "--spill-after", "20")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["kills"] == 200
+    assert told["shards"] >= 20
+
+
+@pytest.mark.slow
 def test_five_hundred_kills_lose_nothing_and_double_nothing() -> None:
     done = crashes("--kills", "500")
     assert done.returncode == 0, done.stderr
