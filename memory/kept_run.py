@@ -1,8 +1,7 @@
 """A run that a store keeps: which problems are open, who works on them, and what is finished."""
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, overload
@@ -41,7 +40,7 @@ class KeptRun:
         weights: What to tell adapters by.
         read: Reads a finished episode by its row.
         shards: What has gone out of the file.
-        on_kept: Called after each episode that was written, in a thread of its own.
+        on_kept: Awaited after each episode that was written.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class KeptRun:
         read: Callable[[int], Episode],
         *,
         shards: Shards,
-        on_kept: Callable[[], None] | None = None,
+        on_kept: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._db = db
         self._claims = claims
@@ -145,7 +144,7 @@ class KeptRun:
             return
         await self._db.write(partial(_write_once, slot, episode, journal))
         if self._on_kept is not None:
-            await asyncio.to_thread(self._on_kept)
+            await self._on_kept()
 
     def free(self, index: int, *, finished: bool) -> None:
         """Let others think about a problem that was not finished."""

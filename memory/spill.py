@@ -24,7 +24,7 @@ from cogitate.memory.shard_file import ReplyRow, ShardRow, write_shard
 from cogitate.memory.shard_list import Shard, shards_of, write_manifest
 from cogitate.memory.whole_file import digest_of_file, whole_path
 
-__all__ = ["UNSPILLED", "Sound", "SpillReport", "Step", "spill"]
+__all__ = ["Sound", "SpillReport", "Step", "spill"]
 
 _PAGE = 1_000
 
@@ -131,7 +131,7 @@ def _sweep(db: Database, folder: Path) -> None:
             file.unlink(missing_ok=True)  # the manifest may have taken its name
 
 
-UNSPILLED = (
+_UNSPILLED = (
     "SELECT e.id, e.problem, e.thoughts, e.run, e.number FROM episodes e"
     " WHERE e.digest IS NOT NULL AND e.shard IS NULL AND NOT EXISTS"
     " (SELECT 1 FROM episodes o WHERE o.problem = e.problem AND o.digest IS NULL)"
@@ -141,7 +141,7 @@ UNSPILLED = (
 
 def _chosen(db: Database, thoughts: int) -> Iterator[list[_Chosen]]:
     """The episodes for one shard after the other, run by run."""
-    query = f"{UNSPILLED} AND (e.run, e.number) > (?, ?) ORDER BY e.run, e.number LIMIT {_PAGE}"
+    query = f"{_UNSPILLED} AND (e.run, e.number) > (?, ?) ORDER BY e.run, e.number LIMIT {_PAGE}"
     chosen: list[_Chosen] = []
     size, last = 0, (-1, -1)
     while page := db.rows(_Chosen, query, last):
@@ -228,7 +228,7 @@ def _move(db: Database, shard: Shard, moved: _Moved) -> bool:
 def _commit(shard: Shard, moved: _Moved, db: apsw.Connection) -> bool:
     """Say that episodes are in a shard, and delete their rows; False where one may not go."""
     for one, _ in moved.episodes:
-        if next(db.execute(f"{UNSPILLED} AND e.id = ?", (one.episode,)), None) is None:
+        if next(db.execute(f"{_UNSPILLED} AND e.id = ?", (one.episode,)), None) is None:
             return False
     row = shard.name, shard.sha256, shard.bytes, shard.episodes, shard.thoughts
     db.execute("INSERT INTO shards VALUES(NULL,?,?,?,?,?)", row)

@@ -12,6 +12,8 @@ problems of its own; what a process that died had claimed is free at once, and w
 journal is not asked again. Left out: network file systems, whose locks cannot be trusted.
 """
 
+import asyncio
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -39,7 +41,7 @@ from cogitate.memory.run_record import record_of
 from cogitate.memory.schema import MIGRATIONS
 from cogitate.memory.shard_list import check_shards
 from cogitate.memory.shards import Shards
-from cogitate.memory.spill import UNSPILLED, Sound, SpillReport, Step, spill
+from cogitate.memory.spill import Sound, SpillReport, Step, spill
 from cogitate.tasks import Problem
 
 __all__ = ["KeptEpisode", "RunStore"]
@@ -58,8 +60,8 @@ class RunStore:
             to it.
         durability: `full`: what was acknowledged survives a power cut. `normal`: it survives the
             death of the process; a power cut may undo the last writes, and leaves the file whole.
-        spill_after: Finished episodes after which a run moves them into shards: see `spill`. 0:
-            they stay in the file.
+        spill_after: A run moves what is finished into shards (see `spill`) each time that it has
+            finished so many problems more. 0: all stays in the file.
         vfs: The name of an SQLite VFS; the system's own by default.
 
     Raises:
@@ -92,8 +94,7 @@ class RunStore:
         """Where finished episodes go that are spilled."""
         self._shards = Shards(self.db, self.shards_folder)
         self._reader = EpisodeReader(self.db, self._shards)
-        self._stay = 0
-        """Episodes that the last spill could not move."""
+        self._kept = itertools.count(1)
         self.quarantined: dict[int, str] = {}
         """Episodes that were found damaged since it was opened, by row, and why."""
 
@@ -144,7 +145,7 @@ class RunStore:
             weights,
             self.episode,
             shards=self._shards,
-            on_kept=self._spill_if_many if self._after else None,
+            on_kept=self._spill_in_turn if self._after else None,
         )
 
     def _stopped_by_time(self, run: int) -> bool:
@@ -231,11 +232,9 @@ class RunStore:
         episode, rows = self._reader.read(row)
         return Sound(rows, None if episode.result is None else episode.result.answer)
 
-    def _spill_if_many(self) -> None:
-        many = self._after + self._stay
-        [waiting] = self.db.rows(int, f"SELECT count(*) FROM ({UNSPILLED} LIMIT ?)", (many,))
-        if waiting == many:
-            self._stay = self.spill().damaged
+    async def _spill_in_turn(self) -> None:
+        if next(self._kept) % self._after == 0:
+            await asyncio.to_thread(self.spill)
 
     def check_shards(self) -> dict[str, str]:
         """Read the bytes of every shard, and return what is wrong with which file of the folder.

@@ -55,8 +55,8 @@ SpillAfter = Annotated[
     typer.Option(
         "--spill-after",
         metavar="N",
-        help="Move finished problems into Parquet shards beside the file, N or more at a time; "
-        "0: keep them in the file.",
+        help="Move what is finished into Parquet shards beside the file, after every N problems; "
+        "0: never.",
     ),
 ]
 
