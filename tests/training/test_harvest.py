@@ -143,6 +143,9 @@ def test_nothing_is_trained_on_the_evaluation_sets_that_are_shipped(name: str) -
     [problem] = cg.tasks.load(name)
     with pytest.raises(ConfigError, match="evaluation set"):
         harvest([cg.ThoughtGraph.of(problem.model_copy(update={"id": "renamed"}))]).verified()
+    rewritten = {"id": "rewritten", "prompt": problem.prompt.upper().replace(" ", "\u2009")}
+    with pytest.raises(ConfigError, match="evaluation set"):
+        harvest([cg.ThoughtGraph.of(problem.model_copy(update=rewritten))]).verified()
 
 
 def test_nothing_is_trained_on_generated_items_from_a_million_on() -> None:
