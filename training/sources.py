@@ -5,8 +5,9 @@ from typing import Protocol, runtime_checkable
 
 from cogitate.errors import ConfigError
 from cogitate.graphs import Episode, Report, ThoughtGraph
+from cogitate.memory import KeptEpisode
 
-__all__ = ["EpisodeSource", "Harvestable", "Source", "graph_of"]
+__all__ = ["EpisodeSource", "Harvestable", "Source", "graph_of", "run_of"]
 
 
 @runtime_checkable
@@ -70,3 +71,8 @@ class _Kept:
 def graph_of(episode: Episode | ThoughtGraph) -> ThoughtGraph:
     """The graph of an episode."""
     return episode.graph if isinstance(episode, Episode) else episode
+
+
+def run_of(episode: Episode | ThoughtGraph) -> str:
+    """The key of the run of an episode that a store keeps; of any other an empty text."""
+    return episode.run if isinstance(episode, KeptEpisode) else ""
