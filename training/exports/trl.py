@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-__all__ = ["TrainerForm", "as_dataset", "trl_columns", "trl_schema"]
+__all__ = ["TrainerForm", "as_dataset", "begun", "trl_columns", "trl_schema"]
 
 TrainerForm = Literal["text", "ids"]
 """`ids`: SFT rows as `input_ids` and `labels`, the tokens exactly as they were sampled."""
@@ -95,9 +95,14 @@ def _with_mask(row: Row, verification: str, counts: Counter[str]) -> dict[str, o
     }
 
 
+def begun(row: Row) -> bool:
+    """Whether a row goes on with a reply that was begun, which no conversation can."""
+    return bool(row.prefix) and not isinstance(row, StepRow | PromptRow)
+
+
 def trl_columns(row: Row, verification: str, counts: Counter[str]) -> dict[str, object] | None:
     """Return a row's columns, or None where a conversation cannot say it (counted: `prefixed`)."""
-    if row.prefix and not isinstance(row, StepRow | PromptRow):
+    if begun(row):
         counts["prefixed"] += 1
         return None
     shared = {
