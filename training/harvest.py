@@ -269,6 +269,11 @@ def harvest(
             f"harvest(prompt={prompt!r}, unfit={unfit!r}): prompt is 'sampled' or 'zero-shot', "
             "unfit is 'refuse' or 'drop'"
         )
+    if credit is not None and not callable(credit):
+        raise ConfigError(
+            f"harvest(credit={credit!r}): give a method, such as ValueBackup(), or "
+            "credit_named('value-backup')"
+        )
     return Harvest(
         source,
         credit=credit or ValueBackup(),

@@ -1,6 +1,7 @@
 """What can be harvested: a run store, a report, or any episodes or graphs, one at a time."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cogitate.errors import ConfigError
@@ -27,6 +28,11 @@ class Source:
     """Reads what is harvested, as often as it can be read."""
 
     def __init__(self, harvested: Harvestable) -> None:
+        if isinstance(harvested, str | bytes | Path):
+            raise ConfigError(
+                f"harvest({str(harvested)!r}): open the file first, as in `with RunStore(...) as "
+                "store: harvest(store)`"
+            )
         self._harvested = harvested
         self._spent = False
 
