@@ -62,7 +62,8 @@ class LessonBook:
             word: math.log(1 + (1 + len(usable)) / (1 + seen_in[word]))
             for word in seen_in.keys() | asked.keys()
         }
-        scored = [(_cosine(asked, words, rarity), lesson) for lesson, words in usable]
+        # Rounded as `Experience` does: one that is just similar enough is so in both.
+        scored = [(round(_cosine(asked, words, rarity), 9), lesson) for lesson, words in usable]
         similar = [(score, lesson) for score, lesson in scored if score >= self._similarity]
         similar.sort(key=lambda pair: -pair[0])
         different: dict[str, Lesson] = {}

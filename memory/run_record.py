@@ -1,15 +1,15 @@
 """What a run was told to do, as a record: it tells runs apart, and a run can be made from it again.
 
 Weights are known by a model's name and revision, and an adapter by what is in its folder, wherever
-servers and folders are. Code of one's own (engines, functions, prompts, parsers, strategies without
-a registered name) is known by its name and its fields: change the name where the code changes.
+servers and folders are. Code of one's own (functions, prompts, parsers, strategies without a
+registered name) is known as `told` says: change its name where it changes.
 """
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeGuard
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -21,6 +21,7 @@ from cogitate.graphs.solve import open_engines
 from cogitate.graphs.strategy import methods, name_of
 from cogitate.inference import EngineInfo, Engines
 from cogitate.inference.hf.locate import fetch, fingerprint
+from cogitate.memory.told import is_plain, told
 from cogitate.tasks import (
     AutoGrader,
     ChoiceGrader,
@@ -119,12 +120,12 @@ class RunRecord(_Record):
     @property
     def key(self) -> str:
         """What equal runs have in common: 24 hexadecimal digits."""
-        told = self.model_dump(mode="json", exclude={"set"})
-        for agent in told["agents"]:
+        dumped = self.model_dump(mode="json", exclude={"set"})
+        for agent in dumped["agents"]:
             del agent["base_url"], agent["named"]
             if agent["adapter_revision"]:
                 del agent["adapter"]
-        return blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+        return blake2b(repr(dumped).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
     @classmethod
     def read(cls, text: str) -> "RunRecord":
@@ -184,7 +185,7 @@ def record_of(plan: Plan, engines: Engines) -> RunRecord:
             fetch(agent.model.removeprefix("hf/"))
     opened = open_engines(plan.team, engines)
     how, budget = plan.strategy, plan.budget
-    settings: list[JsonValue] = [_told(how)]
+    settings: list[JsonValue] = [told(how)]
     if isinstance(how, ComputeOptimal):  # its file may change
         settings.append(repr(how.loaded))
     return RunRecord(
@@ -230,9 +231,7 @@ def _agent(agent: Agent, info: EngineInfo) -> AgentRecord:
     folder = None if agent.adapter is None else Path(agent.adapter)
     judge = agent if isinstance(agent, Verifier) else None
     code: dict[str, JsonValue] = {
-        name: told
-        for name in ("prompts", "parsers", "shots")
-        if (told := _told(getattr(agent, name)))
+        name: own for name in ("prompts", "parsers", "shots") if (own := told(getattr(agent, name)))
     }
     return AgentRecord(
         role=agent.role,
@@ -259,9 +258,9 @@ def _verifier_name(verifier: object) -> str:
     if isinstance(verifier, Agent):
         return verifier.name
     kind = type(verifier).__name__
-    if kind in _GRADERS and _told(verifier) == _told(_GRADERS[kind]()):
+    if kind in _GRADERS and told(verifier) == told(_GRADERS[kind]()):
         return f"grader:{kind}"
-    return f"code:{_told(verifier)}"
+    return f"code:{told(verifier)}"
 
 
 def _verifier(name: str, named: Mapping[str, Agent]) -> Verifier | Grader:
@@ -284,40 +283,8 @@ def _whole(limit: float | None) -> int | None:
     return None if limit is None else int(limit)
 
 
-def _told(value: object) -> JsonValue:
-    """A setting as it is written; code by its name, and with its fields where it has any."""
-    if _is_plain(value):
-        return value
-    if isinstance(value, BaseModel):
-        return [_name(type(value)), value.model_dump_json()]
-    if is_dataclass(value) and not isinstance(value, type):
-        told = {f.name: _told(getattr(value, f.name)) for f in fields(value) if f.init}
-        return {"code": _name(type(value)), "fields": told}
-    if isinstance(value, Mapping):
-        return {str(key): _told(one) for key, one in value.items()}
-    if isinstance(value, Set):
-        return [*sorted(str(one) for one in value)]
-    if isinstance(value, Sequence):
-        return [_told(one) for one in value]
-    if isinstance(value, type) or hasattr(value, "__qualname__"):
-        return {"code": _name(value)}
-    own: Mapping[str, object] = getattr(value, "__dict__", {})  # slots hold nothing that is told
-    plain = {name: one for name, one in own.items() if _is_plain(one)}
-    return {"code": _name(type(value)), "fields": {name: _told(one) for name, one in plain.items()}}
-
-
-def _is_plain(value: object) -> TypeGuard[str | bool | int | float | None]:
-    return value is None or isinstance(value, str | bool | int | float)
-
-
-def _name(code: object) -> str:
-    module: object = getattr(code, "__module__", "")
-    name: object = getattr(code, "__qualname__", type(code).__qualname__)
-    return f"{module}.{name}"
-
-
 def _plain(settings: JsonValue) -> bool:
     """Whether a strategy's name says all that its fields say."""
     first = settings[0] if isinstance(settings, list) and settings else None
-    told = first.get("fields") if isinstance(first, dict) else None
-    return isinstance(told, dict) and all(map(_is_plain, told.values()))
+    own = first.get("fields") if isinstance(first, dict) else None
+    return isinstance(own, dict) and all(map(is_plain, own.values()))

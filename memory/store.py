@@ -14,6 +14,7 @@ journal is not asked again. Left out: network file systems, whose locks cannot b
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -105,9 +106,9 @@ class RunStore:
             ConfigError: A problem stands twice in the plan, or there is no such model.
             StoreError: It cannot be written.
         """
-        names = [problem.id for problem in plan.problems]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
+        names = Counter(problem.id for problem in plan.problems)
+        if len(names) < len(plan.problems):
+            [(twice, _)] = names.most_common(1)
             raise ConfigError(f"two problems have the id {twice!r}: give each its own")
         record = record_of(plan, engines)
         cells = [(p.id, p.model_dump_json()) for p in plan.problems]

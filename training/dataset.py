@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from cogitate.errors import ConfigError, DataError
 from cogitate.memory.whole_file import whole_file
 from cogitate.tasks import Example, Problem, ProblemSet
-from cogitate.tasks.held_back import same_text
+from cogitate.tasks.held_back import folded, same_text
 from cogitate.training.rows import SFTRow
 
 __all__ = [
@@ -62,7 +62,7 @@ def distinct(rows: Iterable[SFTRow], *, per_problem: int | None = None) -> Disti
 
 
 def unseen(problems: ProblemSet, *, than: Iterable[SFTRow | Problem | Example | str]) -> ProblemSet:
-    """Return the problems whose text is none of those in `than`.
+    """Return the problems whose text is none of those in `than`, however written (`folded`).
 
     Ids and generator seeds do not tell: two seeds often make the same text.
 
@@ -76,8 +76,8 @@ def unseen(problems: ProblemSet, *, than: Iterable[SFTRow | Problem | Example | 
     Raises:
         ConfigError: No problem is left.
     """
-    known = {same_text(text_of(item)) for item in than}
-    kept = [problem for problem in problems if same_text(problem.prompt) not in known]
+    known = {folded(text_of(item)) for item in than}
+    kept = [problem for problem in problems if folded(problem.prompt) not in known]
     if not kept:
         raise ConfigError(f"{problems.name}: every problem was seen before: load other ones")
     dropped = problems.dropped + len(problems) - len(kept)

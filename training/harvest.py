@@ -38,7 +38,7 @@ from cogitate.training.rows_from import (
 )
 from cogitate.training.rows_from.asked import asked
 from cogitate.training.rows_from.replies import sft_row
-from cogitate.training.sources import Harvestable, Source, graph_of
+from cogitate.training.sources import Harvestable, Source, graph_of, run_of
 from cogitate.training.stream import R, Rows, Verification
 
 __all__ = ["CreditKeeper", "Harvest", "PromptForm", "Verified", "harvest"]
@@ -152,8 +152,8 @@ class Harvest:
         Args:
             counts: Takes how many episodes there were, and what was left out.
         """
-        for _, found in self._graded(Counter() if counts is None else counts, graded=False):
-            yield from trajectories_of(found.graph)
+        for episode, found in self._graded(Counter() if counts is None else counts, graded=False):
+            yield from trajectories_of(found.graph, run=run_of(episode))
 
     def verified(
         self, role: str | None = None, *, per_problem: int | None = 4, marked: bool = True
@@ -170,8 +170,10 @@ class Harvest:
         """
         counts: Counter[str] = Counter()
         found: list[SFTRow] = []
-        for _, graded in self._graded(Counter(), graded=True):
-            found += _right(graded, counts, self._prompt, role=role, marked=marked)
+        for episode, graded in self._graded(Counter(), graded=True):
+            graph = graded.graph
+            credits = Credits(graph.problem, graph, {}, self._prompt, run_of(episode))
+            found += _right(credits, graded, counts, role=role, marked=marked)
         rows, counts["duplicates"], counts["capped"] = distinct(found, per_problem=per_problem)
         counts["kept"] = len(rows)
         return Verified(rows, dict(counts))
@@ -224,7 +226,7 @@ class Harvest:
         if self._keep is not None and credits:
             self._keep.append_credits(episode, [one for of in credits.values() for one in of])
         worth = {name: Worth.of(of) for name, of in credits.items()}
-        return Credits(graph.problem, graph, worth, self._prompt)
+        return Credits(graph.problem, graph, worth, self._prompt, run_of(episode))
 
 
 def harvest(
@@ -269,6 +271,11 @@ def harvest(
             f"harvest(prompt={prompt!r}, unfit={unfit!r}): prompt is 'sampled' or 'zero-shot', "
             "unfit is 'refuse' or 'drop'"
         )
+    if credit is not None and not callable(credit):
+        raise ConfigError(
+            f"harvest(credit={credit!r}): give a method, such as ValueBackup(), or "
+            "credit_named('value-backup')"
+        )
     return Harvest(
         source,
         credit=credit or ValueBackup(),
@@ -280,10 +287,9 @@ def harvest(
 
 
 def _right(
-    found: Graded, counts: Counter[str], prompt: PromptForm, *, role: str | None, marked: bool
+    credits: Credits, found: Graded, counts: Counter[str], *, role: str | None, marked: bool
 ) -> Iterator[SFTRow]:
     """Yield the solutions that are right themselves."""
-    credits = Credits(found.graph.problem, found.graph, {}, prompt)
     for thought in found.solutions():
         if role not in (None, thought.role):
             continue

@@ -24,6 +24,7 @@ from cogitate.errors import ConfigError, DataError
 from cogitate.graphs import Budget, Strategy, arun
 from cogitate.inference import Engines
 from cogitate.tasks import Example, Problem, ProblemSet
+from cogitate.tasks.held_back import folded
 from cogitate.training.dataset import SFTRow, same_text, text_of
 from cogitate.training.outcome import Outcome
 from cogitate.training.paired import Comparison, compare, mcnemar, needed_problems, scores_of
@@ -198,9 +199,9 @@ async def adev_run(
 
 
 def _check_dev(dev: ProblemSet, seen: Iterable[Seen]) -> None:
-    known = {same_text(text_of(item)) for item in (*seen, *dev.examples)}
+    known = {folded(text_of(item)) for item in (*seen, *dev.examples)}
     texts = [same_text(problem.prompt) for problem in dev]
-    met = [problem.id for problem, text in zip(dev, texts, strict=True) if text in known]
+    met = [problem.id for problem in dev if folded(problem.prompt) in known]
     if met:
         raise ConfigError(
             f"{dev.name}: {len(met)} of {len(dev)} dev problems were seen before ({met[0]!r} is "

@@ -1,7 +1,8 @@
 """What training rows hold: a prompt, what was said, and the thoughts that both come from.
 
 A row keeps tokens exactly as they were sampled, so that trained tokens are those that were judged,
-and the ids of its thoughts, so that each can be traced to the graph in which it was thought.
+and the ids of its thoughts, its problem and its run, so that each can be traced to the graph in
+which it was thought.
 """
 
 from typing import Annotated, Literal
@@ -55,6 +56,9 @@ class Row(_Record):
 
     problem: str
     """The id of its problem."""
+    run: str = ""
+    """The key of its run in a store, and empty where there is none. The id of a thought says where
+    it stands: two runs may have other thoughts of one id."""
     question: str
     """The text of its problem: rows of one text are of one problem, whatever the ids."""
     role: str

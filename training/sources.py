@@ -1,12 +1,14 @@
 """What can be harvested: a run store, a report, or any episodes or graphs, one at a time."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from cogitate.errors import ConfigError
 from cogitate.graphs import Episode, Report, ThoughtGraph
+from cogitate.memory import KeptEpisode
 
-__all__ = ["EpisodeSource", "Harvestable", "Source", "graph_of"]
+__all__ = ["EpisodeSource", "Harvestable", "Source", "graph_of", "run_of"]
 
 
 @runtime_checkable
@@ -26,6 +28,11 @@ class Source:
     """Reads what is harvested, as often as it can be read."""
 
     def __init__(self, harvested: Harvestable) -> None:
+        if isinstance(harvested, str | bytes | Path):
+            raise ConfigError(
+                f"harvest({str(harvested)!r}): open the file first, as in `with RunStore(...) as "
+                "store: harvest(store)`"
+            )
         self._harvested = harvested
         self._spent = False
 
@@ -70,3 +77,8 @@ class _Kept:
 def graph_of(episode: Episode | ThoughtGraph) -> ThoughtGraph:
     """The graph of an episode."""
     return episode.graph if isinstance(episode, Episode) else episode
+
+
+def run_of(episode: Episode | ThoughtGraph) -> str:
+    """The key of the run of an episode that a store keeps; of any other an empty text."""
+    return episode.run if isinstance(episode, KeptEpisode) else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from trees import MALT, malt
 
+from cogitate.memory import RunStore
 from cogitate.training.exports import Trajectory, read_manifest, read_rows
 
 Command = Callable[..., tuple[int, str, str, BaseException | None]]
@@ -83,6 +84,15 @@ def test_trajectories_are_documents_of_the_format(
     assert "54 trajectories" in told
     for line in file.read_text().splitlines():
         assert Trajectory.model_validate_json(line).steps[0].source == "user"
+
+
+def test_trajectories_do_not_take_the_place_of_a_store(cogitate: Command, tmp_path: Path) -> None:
+    file = tmp_path / "runs.db"
+    RunStore(file).close()
+    before = file.read_bytes()
+    code, _, err, _ = cogitate("harvest", str(file), "--kind", "trajectories", "--out", str(file))
+    assert code == 2 and "that is a store of runs" in err
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from remembering import examples, learn, lesson, recalled, solved, told
 
@@ -26,6 +26,7 @@ WORDS = st.lists(
 
 
 @given(st.lists(WORDS.map(" ".join), max_size=12), WORDS.map(" ".join))
+@example(["", "", "add sum of of of of 3 apples"], "add add sum")  # it is just similar enough
 def test_it_recalls_what_a_lesson_book_does(prompts: list[str], asked: str) -> None:
     lessons = [
         lesson(f"{i}", prompt, verified=i % 3 > 0, problem=f"p{i}")

@@ -1,7 +1,8 @@
 """The record of a run: what tells runs apart, and making a team and a strategy from it again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,88 @@ def test_a_damaged_record_is_refused() -> None:
     for wrong in ("", "{}", text[:-5], text.replace('"seed":3', '"seed":"x"'), "[" * 10_000):
         with pytest.raises(cg.DataError, match="the record of a run cannot be read"):
             RunRecord.read(wrong)
+
+
+async def counted(d: cg.Deliberation, n: int = 1) -> cg.Thought:
+    return (await d.samples(n))[0]
+
+
+def with_samples(n: int) -> cg.Strategy:
+    async def strategy(d: cg.Deliberation) -> cg.Thought:
+        return await counted(d, n)
+
+    return strategy
+
+
+def with_default(n: int) -> cg.Strategy:
+    async def strategy(d: cg.Deliberation, n: int = n) -> cg.Thought:
+        return await counted(d, n)
+
+    return strategy
+
+
+def around(inner: cg.Strategy) -> cg.Strategy:
+    async def strategy(d: cg.Deliberation) -> cg.Thought | None:
+        return await inner(d)
+
+    return strategy
+
+
+class Thinker:
+    __slots__ = ("how", "n", "seen")
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.seen: list[str] = []
+        self.how = self.think
+
+    async def think(self, d: cg.Deliberation) -> cg.Thought:
+        self.seen.append(d.task.id)
+        return await counted(d, self.n)
+
+    async def __call__(self, d: cg.Deliberation) -> cg.Thought:
+        return await self.think(d)
+
+
+def in_turns(turns: int) -> cg.Strategy:
+    async def even(d: cg.Deliberation, left: int = turns) -> cg.Thought:
+        return await (odd(d, left - 1) if left else counted(d))
+
+    async def odd(d: cg.Deliberation, left: int = turns) -> cg.Thought:
+        return await (even(d, left - 1) if left else counted(d))
+
+    return even
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(lambda n: partial(counted, n=n), id="a partial"),
+        pytest.param(lambda n: around(partial(counted, n=n)), id="a partial in a closure"),
+        pytest.param(with_samples, id="a closure"),
+        pytest.param(lambda n: around(with_samples(n)), id="a closure around a closure"),
+        pytest.param(lambda n: around(cg.BestOfN(n)), id="a strategy in a closure"),
+        pytest.param(lambda n: around(Thinker(n).think), id="a method in a closure"),
+        pytest.param(with_default, id="a default"),
+        pytest.param(lambda n: Thinker(n).think, id="a method"),
+        pytest.param(Thinker, id="slots"),
+        pytest.param(in_turns, id="functions that call each other"),
+    ],
+)
+def test_code_is_told_apart_by_what_it_was_given(made: Callable[[int], cg.Strategy]) -> None:
+    team = cg.Team.of(Scripted(["."]))
+    one, same, other = (recorded(team, made(n)).key for n in (1, 1, 3))
+    assert one == same != other
+
+
+def test_lambdas_are_told_apart_by_what_they_do() -> None:
+    team = cg.Team.of(Scripted(["."]))
+    keys = {recorded(team, how).key for how in (lambda d: counted(d, 1), lambda d: counted(d, 3))}
+    assert len(keys) == 2
+
+
+def test_what_code_collects_while_it_runs_does_not_make_another_run_of_it() -> None:
+    team, thinker = cg.Team.of(Scripted(["."])), Thinker(2)
+    before = recorded(team, thinker).key
+    thinker.seen.append("p")
+    assert recorded(team, thinker).key == before

@@ -176,16 +176,16 @@ def test_a_run_that_the_clock_stopped_cannot_be_replayed(tmp_path: Path) -> None
 
 
 def test_a_replay_that_comes_to_something_else_is_refused(tmp_path: Path) -> None:
-    thoughts = 1
+    thoughts = [1]
 
     async def changing(d: cg.Deliberation) -> cg.Thought:
-        return (await d.samples(thoughts))[0]
+        return (await d.samples(thoughts[0]))[0]
 
     with RunStore(tmp_path / "runs.db") as store:
         team = cg.Team.of(Counting())
         cg.run(PROBLEMS[:1], team, cg.SelfConsistency(n=2), store=store)
         cg.run(PROBLEMS[:1], team, changing, store=store)
-        thoughts = 2
+        thoughts[0] = 2
         with pytest.raises(cg.DataError, match="came to something else than the run"):
             cg.run(PROBLEMS[:1], team, changing, store=store, replay=True)
 

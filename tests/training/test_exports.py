@@ -74,6 +74,8 @@ def test_rows_come_back_equal_and_are_verified_by_being_harvested_again(
 def test_rows_of_a_file_alone_are_unverified_and_stay_so(kind: Kind, tmp_path: Path) -> None:
     rows = rows_of(kind)
     export(rows, tmp_path / "rows")
+    with pytest.raises(ConfigError, match="give one of refuse, drop"):
+        read_rows(tmp_path / "rows", claims="reject")  # type: ignore[arg-type]  # the point
     back = read_rows(tmp_path / "rows", claims="drop")
     assert list(back) == list(rows)
     manifest = export(back, tmp_path / "again")
@@ -125,6 +127,7 @@ def test_rows_that_begin_in_the_middle_are_no_conversation_and_are_ids_with_a_ma
     rows = harvest([stepwise()]).sft()
     manifest = export(rows, tmp_path / "rows", form="trl")
     assert manifest.counts["prefixed"] == len(list(rows)) - manifest.rows > 0
+    assert sum(manifest.verification.values()) == manifest.rows  # what is left out is not verified
     ids = as_dataset(rows, form="ids")
     assert len(ids) == len(list(rows))
     for row, columns in zip(rows, ids.to_list(), strict=True):

@@ -1,5 +1,8 @@
 """Filters: what each drops, that it counts it, and that nothing else goes."""
 
+import unicodedata
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +11,7 @@ from cogitate.errors import ConfigError
 from cogitate.graphs import Source
 from cogitate.inference import Message
 from cogitate.tasks import Problem
+from cogitate.tasks.held_back import folded
 from cogitate.training import KTORow, Reply, Rows, SFTRow
 from cogitate.training.filters import (
     Balance,
@@ -18,6 +22,8 @@ from cogitate.training.filters import (
     PerProblem,
     Unique,
 )
+
+FULL_WIDTH = {code: code + 0xFEE0 for code in range(ord("!"), ord("~") + 1)}
 
 
 def row(
@@ -152,6 +158,39 @@ def test_what_holds_a_held_out_problem_is_dropped_wherever_it_stands(text: str, 
         assert kept.counts["contaminated"] == 1
         assert (held_out.report.rows, held_out.report.dropped) == (2, {rule: 1})
         assert held_out.report.shown[0].held_out == "held"
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        pytest.param(str.upper, id="case"),
+        pytest.param(lambda text: unicodedata.normalize("NFD", text), id="accents in parts"),
+        pytest.param(lambda text: text.translate(FULL_WIDTH), id="full width"),
+        pytest.param("\u200b".join, id="invisible spaces"),
+        pytest.param(lambda text: text.replace("e", "e\u00ad"), id="soft hyphens"),
+        pytest.param(lambda text: text.replace("'", "\u2019"), id="curly quotes"),
+        pytest.param(lambda text: text.replace(" - ", " \u2212 "), id="minus sign"),
+        pytest.param(lambda text: text.replace(" ", "\u00a0 "), id="white space"),
+    ],
+)
+def test_a_held_out_problem_is_found_however_it_is_written(disguise: Callable[[str], str]) -> None:
+    text = "Janet's Café sells 16 - 3 éclairs"
+    assert HeldOut([text]).seen_in(row("x", disguise(text))) is not None
+    assert HeldOut([disguise(text)]).seen_in(row("x", f"So: {text}. Good.")) is not None
+    assert folded(disguise(text)) == folded(text)
+
+
+def test_words_in_a_row_are_found_between_other_signs() -> None:
+    held_out = HeldOut([HELD_OUT])
+    shown = " ".join(f"**{word}**" for word in ["one", *WORDS[1:14], "else"])
+    found = held_out.seen_in(row("x", shown))
+    assert found is not None and found.rule == "13-gram"
+
+
+def test_scripts_without_spaces_are_compared_by_their_characters() -> None:
+    problem = "六乘以七等于多少请给出答案"
+    found = HeldOut([problem]).seen_in(row("x", f"求解{problem}谢谢"))
+    assert found is not None and found.rule == "exact"
 
 
 def test_a_shared_form_is_no_contamination_and_a_shared_text_is() -> None:

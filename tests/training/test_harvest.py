@@ -143,6 +143,9 @@ def test_nothing_is_trained_on_the_evaluation_sets_that_are_shipped(name: str) -
     [problem] = cg.tasks.load(name)
     with pytest.raises(ConfigError, match="evaluation set"):
         harvest([cg.ThoughtGraph.of(problem.model_copy(update={"id": "renamed"}))]).verified()
+    rewritten = {"id": "rewritten", "prompt": problem.prompt.upper().replace(" ", "\u2009")}
+    with pytest.raises(ConfigError, match="evaluation set"):
+        harvest([cg.ThoughtGraph.of(problem.model_copy(update=rewritten))]).verified()
 
 
 def test_nothing_is_trained_on_generated_items_from_a_million_on() -> None:
@@ -203,3 +206,10 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
 def test_rows_of_two_rounds_are_put_together_without_repetition() -> None:
     rows = harvest([thought_of(sampled, 2)]).rows
     assert distinct([*rows, *rows]) == (rows, 2, 0)
+
+
+def test_a_path_or_a_name_in_place_of_what_it_stands_for_says_what_to_give() -> None:
+    with pytest.raises(ConfigError, match="open the file first"):
+        harvest("runs.db")  # type: ignore[arg-type]  # the point
+    with pytest.raises(ConfigError, match="credit_named"):
+        harvest([], credit="value-backup")  # type: ignore[arg-type]  # the point

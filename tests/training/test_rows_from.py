@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import networkx as nx
 import pytest
@@ -21,9 +22,10 @@ from trees import (
     step,
 )
 
+import cogitate as cg
 from cogitate.errors import ConfigError
 from cogitate.graphs import Episode, Relation, Result, ThoughtGraph, parse_coat
-from cogitate.inference import Usage
+from cogitate.inference import Scripted, Usage
 from cogitate.tasks import Problem
 from cogitate.training import (
     CreditLog,
@@ -34,6 +36,7 @@ from cogitate.training import (
     Verification,
     harvest,
 )
+from cogitate.training.exports import export, read_rows
 
 
 def test_the_positives_of_malts_tree_become_rows_for_every_role() -> None:
@@ -374,3 +377,27 @@ def test_grades_of_a_store_are_taken_where_that_is_asked_for() -> None:
     assert [row.grade for row in recorded] == [1.0]
     assert recorded.verification is Verification.RECORDED
     assert list(harvest([graph]).sft()) == []
+
+
+def test_rows_of_several_runs_join_back_to_their_own_thoughts(tmp_path: Path) -> None:
+    written = iter(range(99))
+    team = cg.Team.of(Scripted(lambda _: f"Try {next(written)}. Answer: {next(written) % 4}"))
+    problem = Problem(id="p", prompt="What is 1 + 2?", reference="3")
+    log = CreditLog()
+    with cg.memory.RunStore(tmp_path / "runs.db") as store:
+        for seed in (0, 1):
+            cg.run([problem], team, cg.SelfConsistency(n=4), store=store, seed=seed)
+        graphs = {(episode.run, episode.problem.id): episode.graph for episode in store.episodes()}
+        episodes = harvest(store, keep=log)
+        rows = [*episodes.unpaired()]
+        assert len(rows) == 8 and len({row.reply.thought for row in rows}) == 4
+        for row in rows:
+            thought = graphs[row.run, row.problem].thought(row.reply.thought)
+            assert thought.text == row.reply.completion
+            [credit] = log.of(row.reply.thought, run=row.run)
+            assert credit.value == row.reply.value == thought.scores.get("grader", credit.value)
+        assert {row.run for row in episodes.verified().rows} <= {run for run, _ in graphs}
+        told = [document.extra for document in episodes.trajectories()]
+        assert {str(extra["run"]) for extra in told if extra} == {run for run, _ in graphs}
+        export(episodes.unpaired(), tmp_path / "rows", form="parquet")
+        assert [*read_rows(tmp_path / "rows", against=episodes.unpaired())] == rows

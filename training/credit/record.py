@@ -5,8 +5,9 @@ from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-from cogitate.graphs import ThoughtGraph
+from cogitate.graphs import Episode, ThoughtGraph
 from cogitate.training.intervals import Interval
+from cogitate.training.sources import run_of
 
 __all__ = ["Credit", "CreditLog", "CreditMethod", "Credited", "Origin", "Parameter"]
 
@@ -70,24 +71,33 @@ class CreditMethod(Protocol):
 
 
 class CreditLog:
-    """Every credit that was ever given: more are appended, none is replaced or removed."""
+    """Every credit that was ever given: more are appended, none is replaced or removed.
+
+    Thoughts are known by their ids, which are their own within one run alone; a harvest of a store
+    keeps those of several runs apart.
+    """
 
     def __init__(self) -> None:
-        self._credits: dict[str, dict[Credit, None]] = {}
+        self._credits: dict[tuple[str, str], dict[Credit, None]] = {}
 
-    def append(self, credits: Iterable[Credit]) -> int:
-        """Add credits, each once however often it comes, and return how many are new."""
+    def append(self, credits: Iterable[Credit], *, run: str = "") -> int:
+        """Add credits, each once however often it comes, and return how many are new.
+
+        Args:
+            credits: Of thoughts of one run.
+            run: Its key.
+        """
         new = 0
         for credit in credits:
-            of_thought = self._credits.setdefault(credit.thought, {})
+            of_thought = self._credits.setdefault((run, credit.thought), {})
             new += credit not in of_thought
             of_thought.setdefault(credit)
         return new
 
-    def append_credits(self, episode: object, credits: Iterable[Credit]) -> int:
-        """Add the credits of an episode, of whichever it is: `append` for a harvest to call."""
-        return self.append(credits)
+    def append_credits(self, episode: Episode | ThoughtGraph, credits: Iterable[Credit]) -> int:
+        """Add the credits of an episode: `append` for a harvest to call."""
+        return self.append(credits, run=run_of(episode))
 
-    def of(self, thought: str) -> tuple[Credit, ...]:
-        """All credits of the thought of that id, oldest first."""
-        return tuple(self._credits.get(thought, ()))
+    def of(self, thought: str, *, run: str = "") -> tuple[Credit, ...]:
+        """All credits of the thought of that id in that run, oldest first."""
+        return tuple(self._credits.get((run, thought), ()))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -62,6 +62,7 @@ def read_rows(
         DataError: It is none of the files that are read, or damaged, or a row is not what it must
             be; or one claims to be verified and is not.
     """
+    _check_claims(claims)
     path = Path(path)
     file, known = path, None if kind is None else _kind(kind)
     if path.is_dir():
@@ -202,6 +203,11 @@ def _kind(name: str) -> Kind:
         return Kind(name)
     except ValueError:
         raise ConfigError(f"kind={name!r}: give one of {', '.join(Kind)}") from None
+
+
+def _check_claims(claims: str) -> None:
+    if claims not in get_args(Claims):
+        raise ConfigError(f"claims={claims!r}: give one of {', '.join(get_args(Claims))}")
 
 
 def _digest(row: Row) -> bytes:

@@ -134,7 +134,7 @@ def schema_of(kind: Kind) -> "pa.Schema":
     )
     shared: list[tuple[str, pa.DataType]] = [
         ("verification", text),
-        *((name, text) for name in ("problem", "question", "role", "agent", "operation")),
+        *((name, text) for name in ("problem", "run", "question", "role", "agent", "operation")),
         ("messages", pa.list_(pa.struct([("role", text), ("content", text)]))),
         ("prefix", text),
         ("prompt_ids", ids),

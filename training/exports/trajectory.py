@@ -110,11 +110,12 @@ class Trajectory(_Part):
         return self
 
 
-def trajectories_of(graph: ThoughtGraph) -> Iterator[Trajectory]:
+def trajectories_of(graph: ThoughtGraph, *, run: str = "") -> Iterator[Trajectory]:
     """Yield one document for each end of a graph.
 
     Args:
         graph: Graded, so that its ends say what they are worth.
+        run: The key of its run, where a store keeps it: it stands in `extra`.
     """
     order = graph.in_order()
     told: set[str] = set()
@@ -141,6 +142,7 @@ def trajectories_of(graph: ThoughtGraph) -> Iterator[Trajectory]:
                 total_steps=len(steps),
                 extra=None if grade is None else {"grade": grade},
             ),
+            extra={"run": run} if run else None,
         )
 
 

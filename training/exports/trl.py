@@ -7,10 +7,10 @@
     steps         prompt, completions, labels       the step-wise type that TRL had up to 1.12
     prompts       prompt, prefix, prefix_ids, reference, kind    GRPO; extra columns go to rewards
 
-Beside them each row has `problem`, the ids of its thoughts, `verification` and what it is worth. A
-conversation cannot go on with a reply that was begun: rows with a prefix are left out here (not of
-steps and prompts), and counted; as ids they are trained. The labels are there because `SFTTrainer`
-heeds the mask only where it is told to, and trains the prompt otherwise.
+Beside them each row has `problem`, `run`, the ids of its thoughts, `verification` and what it is
+worth. A conversation cannot go on with a reply that was begun: rows with a prefix are left out here
+(not of steps and prompts), and counted; as ids they are trained. The labels are there because
+`SFTTrainer` heeds the mask only where it is told to, and trains the prompt otherwise.
 """
 
 from collections import Counter
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-__all__ = ["TrainerForm", "as_dataset", "trl_columns", "trl_schema"]
+__all__ = ["TrainerForm", "as_dataset", "begun", "trl_columns", "trl_schema"]
 
 TrainerForm = Literal["text", "ids"]
 """`ids`: SFT rows as `input_ids` and `labels`, the tokens exactly as they were sampled."""
@@ -89,19 +89,26 @@ def _with_mask(row: Row, verification: str, counts: Counter[str]) -> dict[str, o
         "labels": [_NO_LOSS] * len(row.prompt_ids) + [*row.completion_ids],
         "completion_mask": [0] * len(row.prompt_ids) + [1] * len(row.completion_ids),
         "problem": row.problem,
+        "run": row.run,
         "thought": row.thought,
         "verification": verification,
     }
 
 
+def begun(row: Row) -> bool:
+    """Whether a row goes on with a reply that was begun, which no conversation can."""
+    return bool(row.prefix) and not isinstance(row, StepRow | PromptRow)
+
+
 def trl_columns(row: Row, verification: str, counts: Counter[str]) -> dict[str, object] | None:
     """Return a row's columns, or None where a conversation cannot say it (counted: `prefixed`)."""
-    if row.prefix and not isinstance(row, StepRow | PromptRow):
+    if begun(row):
         counts["prefixed"] += 1
         return None
     shared = {
         "prompt": [turn._asdict() for turn in row.messages],
         "problem": row.problem,
+        "run": row.run,
         "role": row.role,
         "verification": verification,
     }
@@ -172,6 +179,7 @@ def trl_schema(kind: Kind) -> "pa.Schema":
     shared: list[tuple[str, pa.DataType]] = [
         ("prompt", turns),
         ("problem", text),
+        ("run", text),
         ("role", text),
         ("verification", text),
     ]

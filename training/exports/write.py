@@ -17,7 +17,7 @@ from cogitate.training.exports.kinds import Kind, kind_of
 from cogitate.training.exports.manifest import MANIFEST, Form, Manifest
 from cogitate.training.exports.records import columns_of, json_line, schema_of
 from cogitate.training.exports.trajectory import Trajectory
-from cogitate.training.exports.trl import trl_columns, trl_schema
+from cogitate.training.exports.trl import begun, trl_columns, trl_schema
 from cogitate.training.filters.held_out import HeldOut
 from cogitate.training.rows import KTORow, PreferenceRow, RankedRow, Row, SFTRow
 from cogitate.training.stream import R, Rows, verification_of
@@ -53,7 +53,7 @@ def export(
     kind = kind_of(rows.kind)
     with whole_folder(folder, mark=MANIFEST) as new:
         file = new / ("rows.jsonl" if form == "jsonl" else "rows.parquet")
-        tally = _Tally(rows)
+        tally = _Tally(rows, form)
         if form == "jsonl":
             with file.open("w", encoding="utf-8", newline="\n") as out:
                 out.writelines(json_line(row, verified) for row, verified in tally)
@@ -89,8 +89,9 @@ def _write_columns(file: Path, kind: Kind, form: Form, tally: "_Tally[R]") -> No
 class _Tally(Generic[R]):
     """Rows that pass by, and what there is to say of all of them."""
 
-    def __init__(self, rows: Rows[R]) -> None:
+    def __init__(self, rows: Rows[R], form: Form) -> None:
         self._rows = rows
+        self._form = form
         self.left_out: Counter[str] = Counter()
         self._verified: Counter[str] = Counter()
         self._problems: set[int] = set()
@@ -99,6 +100,9 @@ class _Tally(Generic[R]):
 
     def __iter__(self) -> Iterator[tuple[R, str]]:
         for row in self._rows:
+            if self._form == "trl" and begun(row):
+                self.left_out["prefixed"] += 1
+                continue
             verified = str(verification_of(self._rows, row))
             self._verified[verified] += 1
             self._problems.add(hash(same_text(row.question)))
@@ -115,7 +119,7 @@ class _Tally(Generic[R]):
             form=form,
             file=file.name,
             sha256=digest_of_file(file),
-            rows=self._verified.total() - self.left_out.total(),
+            rows=self._verified.total(),
             problems=len(self._problems),
             verification=dict(self._verified),
             credits=tuple(self._credits),

@@ -56,19 +56,21 @@ class NearUnique:
 
     def keep(self, rows: Iterable[R], counts: Counter[str]) -> Iterator[R]:
         """Yield rows that are far enough from all before them; a kilobyte of each is remembered."""
-        kept: dict[bytes, list[frozenset[int]]] = {}
+        sketches: list[frozenset[int]] = []
+        kept: dict[bytes, set[int]] = {}
         for row in rows:
             prompt = blake2b(asked_text(row).encode(), digest_size=16).digest()
             sketch = _sketch(" ".join(said.text for said in said_in(row)))
             indexed = [
                 prompt + smallest.to_bytes(8, "big") for smallest in sorted(sketch)[:_INDEXED]
             ]
-            near = (other for key in indexed for other in kept.get(key, ()))
-            if any(_share(sketch, other) >= self.share for other in near):
+            near = set().union(*(kept.get(key, ()) for key in indexed))
+            if any(_is_near(sketch, sketches[other], self.share) for other in near):
                 counts["near duplicate"] += 1
                 continue
             for key in indexed:
-                kept.setdefault(key, []).append(sketch)
+                kept.setdefault(key, set()).add(len(sketches))
+            sketches.append(sketch)
             yield row
 
 
@@ -81,7 +83,10 @@ def _sketch(text: str) -> frozenset[int]:
     return frozenset(hashes[:_KEPT])
 
 
-def _share(one: frozenset[int], other: frozenset[int]) -> float:
-    """The share of common parts, by the smallest hashes of both together."""
+def _is_near(one: frozenset[int], other: frozenset[int], share: float) -> bool:
+    """Whether so many parts are common, by the smallest hashes of both together."""
+    common = len(one & other)
+    if common < share * min(_KEPT, len(one) + len(other) - common):
+        return False  # most often, and without sorting
     smallest = sorted(one | other)[:_KEPT]
-    return sum(part in one and part in other for part in smallest) / len(smallest)
+    return sum(part in one and part in other for part in smallest) >= share * len(smallest)

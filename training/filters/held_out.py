@@ -2,10 +2,11 @@
 
 A row is contaminated where its question, its prompt or its replies hold
 
-- `exact`: a whole held-out problem, case and white space aside (one of fewer than five words must
-  be all that is said there, for "6 * 7?" stands in many a reply);
-- `13-gram`: thirteen words in a row of a held-out problem (Brown et al. 2020, arXiv:2005.14165);
-- `8-gram`: half of all sequences of eight words of a held-out problem.
+- `exact`: a whole held-out problem, case, white space and forms of letters aside (one of fewer than
+  five words must be all that is said there, for "6 * 7?" stands in many a reply);
+- `13-gram`: thirteen words in a row of a held-out problem (Brown et al. 2020, arXiv:2005.14165),
+  with signs between them or, as in that paper, without;
+- `8-gram`: half of all sequences of eight words and signs of a held-out problem.
 
 Sequences that ten or more held-out problems have in common are their form ("State the final answer
 to ...") and say nothing, as in that paper; such problems are told by their whole text. Ids do not
@@ -13,14 +14,14 @@ tell. What is only paraphrased is not found: no comparison of words finds it.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 from cogitate.errors import ConfigError
 from cogitate.tasks import Example, Problem
-from cogitate.training.filters.texts import said_in, words_of
+from cogitate.training.filters.texts import said_in, without_signs, words_of
 from cogitate.training.rows import Row
 from cogitate.training.stream import R
 
@@ -88,6 +89,7 @@ class HeldOut:
         for number, (_, words) in enumerate(self._texts):
             self._exact[min(len(words), _LONG)][hash(words[:_LONG])].append(number)
         self._long = self._index(_LONG)
+        self._plain = self._index(_LONG, without_signs)
         self._short = self._index(_SHORT)
         self._parts = Counter(number for found in self._short.values() for number in found)
         self.report = self._report(0, [])
@@ -118,16 +120,12 @@ class HeldOut:
         return None
 
     def _match(self, words: list[str]) -> tuple[str, int] | None:
-        for length, starts in self._exact.items():
-            for i in range(len(words) - length + 1):
-                for number in starts.get(hash(tuple(words[i : i + length])), ()):
-                    whole = self._texts[number].words
-                    alone = len(whole) >= _ALONE or len(words) == len(whole)
-                    if alone and tuple(words[i : i + len(whole)]) == whole:
-                        return "exact", number
-        for part in _parts(words, _LONG):
-            if numbers := self._long.get(part):
-                return f"{_LONG}-gram", numbers[0]
+        if (whole := self._whole(words)) is not None:
+            return "exact", whole
+        for index, shown in ((self._long, words), (self._plain, without_signs(words))):
+            for part in _parts(shown, _LONG):
+                if numbers := index.get(part):
+                    return f"{_LONG}-gram", numbers[0]
         shared: Counter[int] = Counter()
         for part in set(_parts(words, _SHORT)):
             shared.update(self._short.get(part, ()))
@@ -136,10 +134,22 @@ class HeldOut:
                 return f"{_SHORT}-gram", number
         return None
 
-    def _index(self, n: int) -> dict[tuple[str, ...], list[int]]:
+    def _whole(self, words: list[str]) -> int | None:
+        for length, starts in self._exact.items():
+            for i in range(len(words) - length + 1):
+                for number in starts.get(hash(tuple(words[i : i + length])), ()):
+                    whole = self._texts[number].words
+                    alone = len(whole) >= _ALONE or len(words) == len(whole)
+                    if alone and tuple(words[i : i + len(whole)]) == whole:
+                        return number
+        return None
+
+    def _index(
+        self, n: int, of: Callable[[Iterable[str]], Iterable[str]] = iter
+    ) -> dict[tuple[str, ...], list[int]]:
         index: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for number, (_, words) in enumerate(self._texts):
-            for part in set(_parts(words, n)):
+            for part in set(_parts(of(words), n)):
                 index[part].append(number)
         return {part: found for part, found in index.items() if len(found) < _COMMON}
 

@@ -1,10 +1,10 @@
 """What the rows of each kind say, as filters look at it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cogitate.tasks.held_back import same_text
+from cogitate.tasks.held_back import folded, same_text
 from cogitate.training.rows import (
     KTORow,
     PreferenceRow,
@@ -17,9 +17,11 @@ from cogitate.training.rows import (
 )
 from cogitate.training.rows_from.asked import without_examples
 
-__all__ = ["Said", "asked_text", "said_in", "words_of"]
+__all__ = ["Said", "asked_text", "said_in", "without_signs", "words_of"]
 
-_WORD = re.compile(r"\w+|[^\w\s]")
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_WORD = re.compile(f"[{_UNSPACED}]|[^\\W{_UNSPACED}]+|[^\\w\\s]")
+"""Of scripts that put no spaces between words each character counts as one."""
 
 
 class Said(NamedTuple):
@@ -59,13 +61,19 @@ def asked_text(row: Row) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """Return words and signs, without case: `7*6?` and `7 * 6 ?` are the same four.
+    """Return words and signs of a text as it is compared (`folded`): `7*6?` is `7 * 6 ?`.
 
     Example:
         >>> words_of("What is 7*6?")
         ['what', 'is', '7', '*', '6', '?']
     """
-    return _WORD.findall(text.casefold())
+    return _WORD.findall(folded(text))
+
+
+def without_signs(words: Iterable[str]) -> list[str]:
+    """Return those of the words that are no signs, nor underscores around a word."""
+    plain = (word.strip("_") for word in words)
+    return [word for word in plain if word[:1].isalnum()]
 
 
 def _reply(reply: Reply) -> Said:

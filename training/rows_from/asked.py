@@ -48,6 +48,8 @@ class Credits(NamedTuple):
     worth: Mapping[str, Worth]
     """By the id of a thought; a thought without credit is not there."""
     prompt: PromptForm = "sampled"
+    run: str = ""
+    """The key of its run, where a store keeps it."""
 
 
 class Asked(NamedTuple):

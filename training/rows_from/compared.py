@@ -39,6 +39,7 @@ def preference_rows(
                     continue
                 yield PreferenceRow(
                     problem=credits.problem.id,
+                    run=credits.run,
                     question=credits.problem.prompt,
                     role=better.role,
                     agent=better.agent,
@@ -83,6 +84,7 @@ def ranked_rows(credits: Credits, counts: Counter[str], *, role: str | None) -> 
         first = best[0]
         yield RankedRow(
             problem=credits.problem.id,
+            run=credits.run,
             question=credits.problem.prompt,
             role=first.role,
             agent=first.agent,

@@ -49,6 +49,7 @@ def sft_row(
     tokens = thought.tokens
     return SFTRow(
         problem=credits.problem.id,
+        run=credits.run,
         question=credits.problem.prompt,
         thought=thought.id,
         role=thought.role,
@@ -82,6 +83,7 @@ def unpaired_rows(credits: Credits, counts: Counter[str], *, role: str | None) -
             continue
         yield KTORow(
             problem=credits.problem.id,
+            run=credits.run,
             question=credits.problem.prompt,
             role=thought.role,
             agent=thought.agent,

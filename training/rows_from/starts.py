@@ -54,6 +54,7 @@ def prompt_rows(
     ) -> PromptRow:
         return PromptRow(
             problem=credits.problem.id,
+            run=credits.run,
             question=credits.problem.prompt,
             role=first.role,
             agent=first.agent,
@@ -115,6 +116,7 @@ def coat_rows(credits: Credits, counts: Counter[str]) -> Iterator[SFTRow]:
             continue
         yield SFTRow(
             problem=credits.problem.id,
+            run=credits.run,
             question=credits.problem.prompt,
             thought=thought.id,
             role="generator",

@@ -49,6 +49,7 @@ def step_rows(credits: Credits, counts: Counter[str], *, role: str | None) -> It
         end = path[-1]
         yield StepRow(
             problem=credits.problem.id,
+            run=credits.run,
             question=credits.problem.prompt,
             role=path[0].role,
             agent=path[0].agent,

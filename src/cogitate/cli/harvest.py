@@ -190,6 +190,8 @@ def _rows(episodes: Harvest, kind: What, role: str | None) -> Rows[Row]:
 
 
 def _trajectories(episodes: Harvest, out: str, *, json: bool) -> None:
+    if is_store(Path(out)):
+        raise ConfigError(f"--out {out}: that is a store of runs: name a new file, as rows.jsonl")
     counts: Counter[str] = Counter()
     written = export_trajectories(episodes.trajectories(counts), out)
     if json:
