@@ -43,7 +43,12 @@ def whole_folder(folder: Path, *, mark: str) -> Iterator[Path]:
         sync(new)
         if folder.exists():
             folder.rename(work / "old")
-        new.rename(folder)
+        try:
+            new.rename(folder)
+        except OSError:
+            if (work / "old").exists():
+                (work / "old").rename(folder)
+            raise
         sync(folder.parent)
     except OSError as error:
         raise ConfigError(
