@@ -55,6 +55,7 @@ from cogitate.training.share import Share, share_of
 from cogitate.training.stream import RowFilter, Rows, Verification
 
 if TYPE_CHECKING:
+    from cogitate.training.loops import STaR, STaRReport, STaRSettings
     from cogitate.training.trainers import (
         AdaLoRA,
         CurrentWeights,
@@ -146,6 +147,9 @@ __all__ = [
     "Rows",
     "SFTRow",
     "SFTSettings",
+    "STaR",
+    "STaRReport",
+    "STaRSettings",
     "Sampled",
     "Sampler",
     "Samples",
@@ -205,7 +209,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import the trainers, and what they need, only when they are asked for."""
+    """Import trainers and loops, and what they need, only when they are asked for."""
     if name in __all__:
-        return getattr(import_module("cogitate.training.trainers"), name)
+        loops = import_module("cogitate.training.loops")
+        where = loops if name in loops.__all__ else import_module("cogitate.training.trainers")
+        return getattr(where, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
