@@ -55,7 +55,14 @@ from cogitate.training.share import Share, share_of
 from cogitate.training.stream import RowFilter, Rows, Verification
 
 if TYPE_CHECKING:
-    from cogitate.training.loops import STaR, STaRReport, STaRSettings
+    from cogitate.training.loops import (
+        MALT,
+        MALTReport,
+        MALTSettings,
+        STaR,
+        STaRReport,
+        STaRSettings,
+    )
     from cogitate.training.trainers import (
         AdaLoRA,
         CurrentWeights,
@@ -92,6 +99,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "MALT",
     "AdaLoRA",
     "Checkpoint",
     "Chosen",
@@ -122,6 +130,8 @@ __all__ = [
     "LeaveOneOut",
     "Lineage",
     "LoRA",
+    "MALTReport",
+    "MALTSettings",
     "MonteCarloSteps",
     "ORPOSettings",
     "Optimisation",

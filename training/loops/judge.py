@@ -42,6 +42,14 @@ class Judged(BaseModel):
         """Completion tokens of both."""
         return self.before.completion_tokens + self.after.completion_tokens
 
+    def __str__(self) -> str:
+        lines = [
+            f"{when}: {one.accuracy:.1%} ({one.interval.low:.1%} to {one.interval.high:.1%}), "
+            f"format kept {one.format_rate:.1%}, {one.completion_tokens:,} tokens"
+            for when, one in (("before", self.before), ("after", self.after))
+        ]
+        return "\n".join([*lines, str(self.promotion)])
+
 
 def judge(
     old: Team,

@@ -1,13 +1,13 @@
 """Which weights the roles of a team wear, and the team that wears them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from cogitate.agents import Agent, Critic, Generator, Refiner, Team, Verifier
 from cogitate.errors import ConfigError
 
-__all__ = ["base_of", "wear", "worn_by"]
+__all__ = ["at_temperature", "base_of", "wear", "worn_by"]
 
 
 def wear(team: Team, adapters: Mapping[str, Path]) -> Team:
@@ -27,13 +27,28 @@ def wear(team: Team, adapters: Mapping[str, Path]) -> Team:
         folder = adapters.get(agent.role)
         return agent if folder is None else replace(agent, adapter=str(folder))
 
-    agents = [dressed(agent) for agent in team.agents]
-    named = {agent.name: agent for agent in agents}
-    verifiers = [named[one.name] if isinstance(one, Agent) else one for one in team.verifiers]
+    return _remade(team, dressed)
+
+
+def at_temperature(team: Team, temperature: float) -> Team:
+    """Return the team with all who write sampling at one temperature; verifiers stay as they are.
+
+    Raises:
+        ConfigError: It is negative.
+    """
+    return _remade(
+        team,
+        lambda one: one if isinstance(one, Verifier) else replace(one, temperature=temperature),
+    )
+
+
+def _remade(team: Team, make: Callable[[Agent], Agent]) -> Team:
+    agents = [make(agent) for agent in team.agents]
+    verifying = {agent.name: agent for agent in agents if isinstance(agent, Verifier)}
     return Team(
         [agent for agent in agents if isinstance(agent, Generator)],
         [agent for agent in agents if isinstance(agent, Critic)],
-        [one for one in verifiers if isinstance(one, Verifier) or not isinstance(one, Agent)],
+        [verifying[one.name] if isinstance(one, Verifier) else one for one in team.verifiers],
         [agent for agent in agents if isinstance(agent, Refiner)],
         others=[
             agent
