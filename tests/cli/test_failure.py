@@ -15,8 +15,8 @@ Command = Callable[..., tuple[int, str, str, BaseException | None]]
 DEAD = "http://127.0.0.1:9/v1"
 SOLVE = ("solve", "6 * 7?", "--base-url", DEAD, "--model", "openai/m")
 COMMANDS = [
-    "solve", "eval", "compare", "run", "resume", "calibrate", "harvest", "models", "methods",
-    "show", "doctor",
+    "solve", "eval", "compare", "run", "resume", "calibrate", "harvest", "train", "models",
+    "methods", "show", "doctor",
 ]  # fmt: skip
 
 

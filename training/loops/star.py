@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
-from cogitate.graphs import Direct, SelfConsistency, Strategy, run
+from cogitate.graphs import ChainOfThought, SelfConsistency, Strategy, run
 from cogitate.graphs.solve import wait_for
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
@@ -115,7 +115,8 @@ class STaR:
         dev: Problems to judge on; each iteration has unseen ones of its own.
         output: The run directory.
         iterations: How often.
-        strategy: How the teams think when they are judged; `Direct()` by default.
+        strategy: How the teams think when they are judged; `ChainOfThought()` by
+            default, whose prompt is the one that replies are sampled from.
         first: Who samples until weights were promoted; the team by default.
         base: The model whose adapter is trained, where the team does not name it.
         settings: How.
@@ -152,7 +153,7 @@ class STaR:
             first=first,
             base=self.base,
             sampling=SelfConsistency(n=how.samples),
-            strategy=strategy or Direct(),
+            strategy=strategy or ChainOfThought(),
             train=train,
             dev=dev,
             output=output,

@@ -15,6 +15,7 @@ from cogitate.cli.resume import resume
 from cogitate.cli.run import run
 from cogitate.cli.show import show
 from cogitate.cli.solve import solve
+from cogitate.cli.train import train
 
 __all__ = ["app", "main"]
 
@@ -33,6 +34,7 @@ app.command("run")(run)
 app.command("resume")(resume)
 app.command("calibrate")(calibrate)
 app.command("harvest")(harvest)
+app.command("train")(train)
 app.command("models")(models)
 app.command("methods")(methods)
 app.command("show")(show)
