@@ -1,5 +1,6 @@
 """The loops with real training: adapters that were trained here are worn by the engine at once."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from cogitate.tasks import Problem, ProblemSet
 from cogitate.training import DPOSettings, LoRA, Optimisation, SFTSettings, lineage
 from cogitate.training.loops import MALT, MALTSettings, STaR, STaRSettings
 
-FAST = Optimisation(learning_rate=1e-2, max_steps=72, batch_size=2, warmup=0)
+FAST = Optimisation(learning_rate=1e-2, max_steps=48, batch_size=2, warmup=0)
 SFT = SFTSettings(optimisation=FAST, adapter=LoRA(rank=8), max_tokens=4096)
 DPO = DPOSettings(
     optimisation=Optimisation(learning_rate=1e-4, epochs=1, batch_size=4, warmup=0),
@@ -72,10 +73,10 @@ def test_malt_trains_an_adapter_for_each_role_on_one_base(
     def teacher(request: Request) -> str:
         last = request.sample == 2
         if request.operation == "critique":
-            return f"Accept: {'yes' if last else 'no'}"
+            return f"Verdict {'yes' if last else 'no'}"
         if request.operation == "generate":
             return "Answer: 7"
-        accepted = "Accept: yes" in request.messages[-1].content.rpartition("ritique")[2]
+        accepted = "Verdict yes" in request.messages[-1].content
         return f"Answer: {7 if accepted or request.sample == 0 else 8}"
 
     engine = Scripted(teacher)
@@ -89,7 +90,14 @@ def test_malt_trains_an_adapter_for_each_role_on_one_base(
         settings=MALTSettings(k=1, sft=SFT, dpo=DPO),
     )
     [report] = loop
-    assert report.skipped == ()
+    # Of each problem: one draft, three times the same; its critiques are two texts, of values 1/3
+    # and 1; what was refined after the rejection is right once of three times.
+    assert {name: one.rows for name, one in report.learned.items()} == {
+        "sft generator": 4, "sft critic": 4, "sft refiner": 8, "dpo critic": 4, "dpo refiner": 4,
+    }  # fmt: skip
+    # The reference of each role is its own supervised adapter: DPO begins at log 2.
+    for role in ("critic", "refiner"):
+        assert report.learned[f"dpo {role}"].losses[0] == pytest.approx(math.log(2), abs=1e-4)
     assert (report.judged.before.correct, report.judged.after.correct) == (0, 8)
     assert report.judged.promotion.promoted
     shown = str(lineage(tmp_path))
