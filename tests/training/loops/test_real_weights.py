@@ -82,7 +82,7 @@ def test_malt_trains_an_adapter_for_each_role_on_one_base(
     engine = Scripted(teacher)
     loop = MALT(
         pupil(roomy_llama),
-        train=sevens("train", 4),
+        train=sevens("train", 12),
         dev=sevens("dev", 8),
         output=tmp_path,
         iterations=1,
@@ -93,7 +93,8 @@ def test_malt_trains_an_adapter_for_each_role_on_one_base(
     # Of each problem: one draft, three times the same; its critiques are two texts, of values 1/3
     # and 1; what was refined after the rejection is right once of three times.
     assert {name: one.rows for name, one in report.learned.items()} == {
-        "sft generator": 4, "sft critic": 4, "sft refiner": 8, "dpo critic": 4, "dpo refiner": 4,
+        "sft generator": 12, "sft critic": 12, "sft refiner": 24, "dpo critic": 12,
+        "dpo refiner": 12,
     }  # fmt: skip
     # The reference of each role is its own supervised adapter: DPO begins at log 2.
     for role in ("critic", "refiner"):
