@@ -75,3 +75,15 @@ def test_the_demo_shows_each_graph_graded_with_its_cost(
     assert printed.count("generates → solution · by generator") == 4
     assert printed.count("(reference ") == 4
     assert "new tokens" in printed.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_star_goes_through_its_loop_and_tells_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, again = (
+        run("star", "--short", "--json", monkeypatch=monkeypatch, capsys=capsys) for _ in range(2)
+    )
+    assert json.loads(first)["rows"] > 0
+    assert again == first

@@ -55,6 +55,15 @@ from cogitate.training.share import Share, share_of
 from cogitate.training.stream import RowFilter, Rows, Verification
 
 if TYPE_CHECKING:
+    from cogitate.training.loops import (
+        MALT,
+        MALTReport,
+        MALTSettings,
+        Progress,
+        STaR,
+        STaRReport,
+        STaRSettings,
+    )
     from cogitate.training.trainers import (
         AdaLoRA,
         CurrentWeights,
@@ -91,6 +100,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "MALT",
     "AdaLoRA",
     "Checkpoint",
     "Chosen",
@@ -121,6 +131,8 @@ __all__ = [
     "LeaveOneOut",
     "Lineage",
     "LoRA",
+    "MALTReport",
+    "MALTSettings",
     "MonteCarloSteps",
     "ORPOSettings",
     "Optimisation",
@@ -132,6 +144,7 @@ __all__ = [
     "PrefixTuning",
     "ProcessGroupRelative",
     "ProcessModelSettings",
+    "Progress",
     "Promotion",
     "PromptForm",
     "PromptRow",
@@ -146,6 +159,9 @@ __all__ = [
     "Rows",
     "SFTRow",
     "SFTSettings",
+    "STaR",
+    "STaRReport",
+    "STaRSettings",
     "Sampled",
     "Sampler",
     "Samples",
@@ -205,7 +221,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import the trainers, and what they need, only when they are asked for."""
+    """Import trainers and loops, and what they need, only when they are asked for."""
     if name in __all__:
-        return getattr(import_module("cogitate.training.trainers"), name)
+        loops = import_module("cogitate.training.loops")
+        where = loops if name in loops.__all__ else import_module("cogitate.training.trainers")
+        return getattr(where, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

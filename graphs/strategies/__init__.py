@@ -6,6 +6,7 @@ from cogitate.graphs.strategies.chain_of_thought import ChainOfThought
 from cogitate.graphs.strategies.coat import ChainOfActionThought
 from cogitate.graphs.strategies.compute_optimal import ComputeOptimal
 from cogitate.graphs.strategies.confidence_sampling import ConfidenceSampling
+from cogitate.graphs.strategies.critique_tree import CritiqueTree
 from cogitate.graphs.strategies.debate import Debate
 from cogitate.graphs.strategies.direct import Direct
 from cogitate.graphs.strategies.generate_critique_refine import GenerateCritiqueRefine
@@ -33,6 +34,7 @@ __all__ = [
     "ChainOfThought",
     "ComputeOptimal",
     "ConfidenceSampling",
+    "CritiqueTree",
     "Debate",
     "Direct",
     "GenerateCritiqueRefine",

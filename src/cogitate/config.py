@@ -44,7 +44,7 @@ from cogitate.tasks import (
     SortingGrader,
 )
 
-__all__ = ["ROLES", "AgentConfig", "BudgetConfig", "Configuration", "TeamConfig"]
+__all__ = ["ROLES", "AgentConfig", "BudgetConfig", "Configuration", "TeamConfig", "read_as"]
 
 DEFAULT_MODEL = "hf/smollm2-135m"
 ROLES = ("generator", "critic", "verifier", "refiner")
@@ -61,6 +61,7 @@ _GRADERS: dict[str, type[Grader]] = {
 }
 
 A = TypeVar("A", bound=Agent)
+M = TypeVar("M", bound=BaseModel)
 
 
 class _Section(BaseModel):
@@ -220,27 +221,39 @@ class Configuration(_Section):
             ConfigError: There is no such file, or it says what no configuration says; the message
                 names file and key.
         """
-        file = Path(path)
-        data = _parsed(file)
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = _key(first["loc"], data)
-            if first["type"] == "extra_forbidden":
-                hint = _choices(str(first["loc"][-1]), _KEYS)
-                raise ConfigError(f"{file}: there is no key {where}: {hint}") from None
-            what = f"{first['msg']}, got {first['input']!r}"
-            raise ConfigError(f"{file}: {where}: {what}") from None
+        return read_as(cls, path)
 
 
-_KEYS = sorted(
-    {
-        name
-        for section in (Configuration, TeamConfig, AgentConfig, BudgetConfig)
-        for name in section.model_fields
-    }
-)
+def read_as(kind: type[M], path: str | Path) -> M:
+    """Read a `.toml`, `.yaml` or `.yml` file that says what a model says.
+
+    Args:
+        kind: The model; it refuses keys that it does not know.
+        path: The file.
+
+    Raises:
+        ConfigError: There is no such file, or it says something else; the message names file and
+            key.
+    """
+    file = Path(path)
+    data = _parsed(file)
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = _key(first["loc"], data)
+        if first["type"] == "extra_forbidden":
+            hint = _choices(str(first["loc"][-1]), _keys(kind))
+            raise ConfigError(f"{file}: there is no key {where}: {hint}") from None
+        what = f"{first['msg']}, got {first['input']!r}"
+        raise ConfigError(f"{file}: {where}: {what}") from None
+
+
+def _keys(kind: type[BaseModel]) -> list[str]:
+    """All keys that a file may have, on any level."""
+    schema = kind.model_json_schema()
+    sections = [schema, *schema.get("$defs", {}).values()]
+    return sorted({name for section in sections for name in section.get("properties", {})})
 
 
 def _parsed(file: Path) -> JsonValue:

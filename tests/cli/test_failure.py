@@ -15,7 +15,7 @@ Command = Callable[..., tuple[int, str, str, BaseException | None]]
 DEAD = "http://127.0.0.1:9/v1"
 SOLVE = ("solve", "6 * 7?", "--base-url", DEAD, "--model", "openai/m")
 COMMANDS = [
-    "solve", "eval", "compare", "run", "resume", "spill", "calibrate", "harvest", "models",
+    "solve", "eval", "compare", "run", "resume", "spill", "calibrate", "harvest", "train", "models",
     "methods", "show", "doctor",
 ]  # fmt: skip
 

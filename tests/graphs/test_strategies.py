@@ -8,7 +8,7 @@ import pytest
 from searches import NAMES, small
 
 import cogitate as cg
-from cogitate.graphs import Relation, ThoughtKind, strategy_named
+from cogitate.graphs import CritiqueTree, Relation, ThoughtKind, strategy_named
 from cogitate.inference import Completion, Request, Scripted, Usage
 
 PROBLEM = cg.tasks.Problem(id="p", prompt="What is 6 * 7?", reference="42", kind="numeric")
@@ -296,6 +296,22 @@ def test_generate_critique_refine_breaks_a_tie_for_the_first_pass() -> None:
         lambda request: f"Answer: {next(refined)}" if request.operation == "refine" else "Hm.",
     )
     assert result.answer == "5"
+
+
+def test_a_critique_tree_has_siblings_everywhere_and_votes_over_all_its_leaves() -> None:
+    def reply(request: Request) -> str:
+        if request.operation == "critique":
+            return f"Critique {request.sample}.\nAccept: no"
+        right = request.operation == "refine" and request.sample > 0
+        return f"Answer: {5 if right else request.sample + 10}"
+
+    result, model = think(CritiqueTree(n=3), reply)
+    assert result.answer == "5"  # 18 of 27 refinements say so
+    assert model.operations == {"generate": 3, "critique": 9, "refine": 27}
+    for thought in result.graph.thoughts(ThoughtKind.CRITIQUE):
+        children = result.graph.children(thought)
+        assert [child.sample for child in children] == [0, 1, 2]
+        assert all(thought in result.graph.parents(child) for child in children)
 
 
 def test_a_strategy_of_the_users_own_needs_no_base_class() -> None:

@@ -16,6 +16,7 @@ from cogitate.cli.run import run
 from cogitate.cli.show import show
 from cogitate.cli.solve import solve
 from cogitate.cli.spill import spill
+from cogitate.cli.train import train
 
 __all__ = ["app", "main"]
 
@@ -35,6 +36,7 @@ app.command("resume")(resume)
 app.command("spill")(spill)
 app.command("calibrate")(calibrate)
 app.command("harvest")(harvest)
+app.command("train")(train)
 app.command("models")(models)
 app.command("methods")(methods)
 app.command("show")(show)

@@ -1,0 +1,174 @@
+"""What every loop has: a team, problems for each iteration, a run directory, and a fair judge."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from cogitate.agents import Team
+from cogitate.graphs import Strategy
+from cogitate.graphs.strategy import name_of
+from cogitate.memory import RunStore
+from cogitate.tasks import ProblemSet
+from cogitate.training.harvest import PromptForm
+from cogitate.training.loops.digests import digest, digest_of_problems, digest_of_team
+from cogitate.training.loops.judge import Judged, judge
+from cogitate.training.loops.progress import Progress, of_episodes
+from cogitate.training.loops.rounds import Rounds, rounds
+from cogitate.training.loops.stages import Stage, StageLog
+from cogitate.training.loops.weights import wear
+
+__all__ = ["AS_GIVEN", "Course", "LoopSettings", "Worn"]
+
+AS_GIVEN = "as given"
+"""The name of the weights that a team came with."""
+
+Worn = Mapping[str, Path]
+"""The adapter of each role whose weights are not those that the team came with."""
+
+
+class LoopSettings(BaseModel):
+    """How every loop goes on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: PromptForm | None = None
+    """Which prompt replies are trained on: as `sampled`, or `zero-shot`, without worked examples.
+    None: zero-shot where another team begins, else as sampled."""
+    reuse: bool = False
+    """Sample on all problems in every iteration, instead of a part in each."""
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """A gain with a p-value below this is significant."""
+    concurrency: int = Field(default=16, ge=1)
+    """Problems in progress at the same moment."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Course:
+    """One loop's own."""
+
+    team: Team
+    first: Team
+    """Who samples until weights were promoted."""
+    sampling: Strategy
+    """How it samples."""
+    strategy: Strategy
+    """How teams think when they are judged."""
+    train: ProblemSet
+    rounds: Rounds
+    log: StageLog
+    settings: LoopSettings
+    prompt: PromptForm
+    progress: Progress | None
+
+    @classmethod
+    def begin(
+        cls,
+        loop: str,
+        *,
+        team: Team,
+        first: Team | None,
+        base: str,
+        sampling: Strategy,
+        strategy: Strategy,
+        train: ProblemSet,
+        dev: ProblemSet,
+        output: str | Path,
+        iterations: int,
+        settings: LoopSettings,
+        progress: Progress | None,
+    ) -> Self:
+        """Open the run directory; all that decides what the loop does is told there.
+
+        Raises:
+            ConfigError: Too few problems, no such model, or the directory of another loop.
+        """
+        told: dict[str, JsonValue] = {
+            "loop": loop,
+            "iterations": iterations,
+            "settings": settings.model_dump(mode="json"),
+            "strategy": name_of(strategy),
+            "base": base,
+            "team": digest_of_team(team, strategy),
+            "first": digest_of_team(first or team, sampling),
+            "train": digest_of_problems(train),
+            "dev": digest_of_problems(dev),
+        }
+        return cls(
+            team=team,
+            first=first or team,
+            sampling=sampling,
+            strategy=strategy,
+            train=train,
+            rounds=rounds(train, dev, iterations, reuse=settings.reuse),
+            log=StageLog(output, told),
+            settings=settings,
+            prompt=settings.prompt or ("sampled" if first is None else "zero-shot"),
+            progress=progress,
+        )
+
+    @property
+    def iterations(self) -> int:
+        """How many there are."""
+        return len(self.rounds.dev)
+
+    def store(self) -> RunStore:
+        """Open the store in which everything that is thought is kept."""
+        return RunStore(self.log.root / "runs.db")
+
+    def sampler(self, worn: Worn) -> Team:
+        """Who samples, with the weights so far."""
+        return wear(self.team, worn) if worn else self.first
+
+    def judge(self, i: int, old: Worn, new: Worn, store: RunStore) -> Judged:
+        """Judge an iteration's weights on its own dev problems: a stage."""
+        dev = self.rounds.dev[i - 1]
+
+        def work(stage: Stage) -> Judged:
+            judged = judge(
+                wear(self.team, old),
+                wear(self.team, new),
+                self.strategy,
+                dev,
+                names=(self.name(old), f"iteration {i}"),
+                seen=[*self.train, *(p for part in self.rounds.dev[: i - 1] for p in part)],
+                store=store,
+                seed=self.settings.seed,
+                concurrency=self.settings.concurrency,
+                alpha=self.settings.alpha,
+                on_episode=of_episodes(self.progress, f"{i}: judge", 2 * len(dev)),
+            )
+            stage.tokens += judged.tokens
+            return judged
+
+        inputs = {
+            "dev": digest_of_problems(dev),
+            **{f"old {name}": told for name, told in self.inputs(old).items()},
+            **{f"new {name}": told for name, told in self.inputs(new).items()},
+        }
+        return self.log.stage("judge", Judged, work, iteration=i, inputs=inputs)
+
+    def inputs(self, worn: Worn) -> dict[str, str]:
+        """Say which weights a stage is given."""
+        return {role: digest(folder) for role, folder in sorted(worn.items())} or {
+            "weights": AS_GIVEN
+        }
+
+    def name(self, worn: Worn) -> str:
+        """What to call weights in a report."""
+        latest = max((int(folder.parent.name) for folder in worn.values()), default=0)
+        return f"iteration {latest}" if latest else AS_GIVEN
+
+    def told(self, worn: Worn) -> dict[str, str]:
+        """The folders of weights, as a report names them."""
+        return {
+            role: folder.relative_to(self.log.root).as_posix()
+            for role, folder in sorted(worn.items())
+        }
+
+    def seconds(self, i: int) -> float:
+        """What the stages of an iteration took."""
+        return sum(record.seconds for record in self.log.of(i).values())
