@@ -113,7 +113,9 @@ class ChainOfActionThought:
             relation = Relation.GENERATES if meta is None else meta.relation
             at = d.derive("action", ThoughtKind.STEP, text, [at, reply], relation)
         plain = "\n".join(text.strip("\n") for _, text in actions)
-        return d.derive(CHAIN, ThoughtKind.SOLUTION, plain, [at, reply], Relation.CONTINUES)
+        whole = d.derive(CHAIN, ThoughtKind.SOLUTION, plain, [at, reply], Relation.CONTINUES)
+        reply.answer = whole.answer  # a line `Answer: ...` may stand after a token, or before one
+        return whole
 
     async def _by_agents(self, d: Deliberation) -> Thought:
         at, [new] = d.problem, await d.steps(1)

@@ -90,7 +90,13 @@ class Loaded(NamedTuple):
         """Return the model with its new adapter, where it gets one."""
         from peft import get_peft_model
 
-        return self.model if self.new is None else get_peft_model(self.model, self.new)
+        if self.new is None:
+            return self.model
+        worn = get_peft_model(self.model, self.new)
+        head = worn.get_base_model().get_output_embeddings()
+        if head is not None and not hasattr(head, "bias"):
+            head.register_parameter("bias", None)  # TRL reads it, and PEFT's tokens hide it
+        return worn
 
 
 def load(
@@ -141,7 +147,7 @@ def load(
             )
         worn = PeftModel.from_pretrained(model, str(start.adapter), is_trainable=True)
         return Loaded(worn, None)
-    return Loaded(model, peft_config(adapter, task, steps=steps))
+    return Loaded(model, peft_config(adapter, task, steps=steps, tables=_tables(model)))
 
 
 def load_policy(start: Start) -> "PreTrainedModel":
@@ -235,3 +241,15 @@ def save(trainer: "Trainer", start: Start, adapter: Adapter, output: Path) -> No
         belongs = file.suffix in (".json", ".jinja", ".model", ".txt") and "index" not in file.name
         if belongs and file.name != "cogitate.json" and not (output / file.name).exists():
             shutil.copy(file, output)
+
+
+def _tables(model: "PreTrainedModel") -> list[str]:
+    """The names of the layers whose rows are tokens."""
+    rows, head = model.get_input_embeddings(), model.get_output_embeddings()
+    apart = head is not None and head.weight is not rows.weight
+    tables = [rows, head] if apart else [rows]
+    return [
+        name.rpartition(".")[2]
+        for name, layer in model.named_modules()
+        if any(layer is table for table in tables)
+    ]
