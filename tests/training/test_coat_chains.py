@@ -60,7 +60,9 @@ def test_a_frequent_kind_is_cut_to_a_multiple_of_the_rarest() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(Meta))), max_size=30))
 def test_every_chain_is_kept_or_counted(chains: list[tuple[str, Meta]]) -> None:
-    rows = [row(name, (CONTINUE, "1\n"), (meta, f"{name}{i}")) for i, (name, meta) in enumerate(chains)]
+    rows = [
+        row(name, (CONTINUE, "1\n"), (meta, f"{name}{i}")) for i, (name, meta) in enumerate(chains)
+    ]
     kept = choose_chains(rows, ChainChoice(per_problem=3, per_wording=1, ratio=1.0))
     left = ("templated", "needless", "duplicates", "capped", "balanced", "kept")
     assert sum(kept.counts.get(name, 0) for name in left) == len(rows) == kept.counts["chains"]

@@ -1,4 +1,4 @@
-"""A base with the tokens of meta-actions: they stay text, their rows are trained, any engine loads it."""
+"""A base with the tokens of meta-actions: they stay text, and their rows are trained."""
 
 import asyncio
 import shutil
