@@ -24,7 +24,6 @@ from cogitate.training.trainers.sft import SFTSettings, train_sft
 from cogitate.training.trainers.weights import Start, tokenizer_of
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedTokenizerBase
 
 __all__ = ["add_coat_tokens", "coat_token_ids", "tune_format"]
@@ -62,7 +61,9 @@ def add_coat_tokens(base: str, output: Path) -> Path:
     import torch
     from tokenizers import AddedToken
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     start = Start.at(base)
     tokenizer = tokenizer_of(start)
     if _ids(tokenizer):
@@ -114,7 +115,9 @@ def tune_format(
         case FullWeights():
             return train_sft(rows, base, output, settings, on_step=on_step)
         case LoRA(bits=None) as chosen:
-            chosen = chosen.model_copy(update={"tokens": tuple(sorted({*(chosen.tokens or ()), *ids}))})
+            chosen = chosen.model_copy(
+                update={"tokens": tuple(sorted({*(chosen.tokens or ()), *ids}))}
+            )
         case other:
             raise ConfigError(
                 f"{type(other).__name__} cannot be merged into a base whose new tokens it trained: "

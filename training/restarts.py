@@ -113,7 +113,7 @@ class ReflectRates(BaseModel):
 
 @dataclass(frozen=True)
 class Watched:
-    """A sampler that writes down how reflections turn out, a line for each step at which it samples.
+    """A sampler that writes down how reflections turn out: a line for each step that samples.
 
     Of several processes the first one's share is written.
     """

@@ -17,6 +17,7 @@ from cogitate.training.trainers.grpo import GRPOSettings, train_grpo
 from cogitate.training.trainers.merge import merge
 from cogitate.training.trainers.sampling import CurrentWeights
 from cogitate.training.trainers.strategy_sampler import StrategySampler
+from cogitate.training.trainers.weights import Start
 
 __all__ = ["Reinforce", "reinforce"]
 
@@ -72,7 +73,7 @@ def reinforce(
     Raises:
         ConfigError: Too few starts, or agents that sample at another temperature.
     """
-    now = policy(CurrentWeights(base, None, 0)).generator.sampling.temperature
+    now = policy(CurrentWeights(f"hf/{Start.at(base).folder}", None, 0)).generator.temperature
     if now != settings.temperature:
         raise ConfigError(
             f"the policy samples at temperature {now}, and is trained as if at "

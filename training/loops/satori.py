@@ -168,7 +168,9 @@ class Satori:
 
         def chains(stage: Stage) -> Chosen:
             reports = [
-                self._run(stage, self.course.first, self.course.sampling, self.course.train, s, store)
+                self._run(
+                    stage, self.course.first, self.course.sampling, self.course.train, s, store
+                )
                 for s in range(self.settings.agents)
             ]
             return self._keep(stage, reports, [])
@@ -326,7 +328,9 @@ class Satori:
         def work(stage: Stage) -> Chosen:
             chains = TokenChains(self.settings.samples)
             reports = (
-                [self._run(stage, self._team(teacher), chains, hardest, 1000 + i, store)] if hard else []
+                [self._run(stage, self._team(teacher), chains, hardest, 1000 + i, store)]
+                if hard
+                else []
             )
             return self._keep(stage, reports, kept_rows(state.chains, SFTRow))
 

@@ -63,10 +63,10 @@ class ChainForms(BaseModel):
 
 
 def is_formed(actions: Sequence[Action]) -> bool:
-    """Whether a reply is a chain: it begins with a token, says something after each, and answers.
+    r"""Whether a reply is a chain: it begins with a token, says something after each, and answers.
 
     Example:
-        >>> is_formed(parse_coat("<|continue|>2 + 2 = 4.\\nAnswer: 4"))
+        >>> is_formed(parse_coat("<|continue|>2 + 2 = 4.\nAnswer: 4"))
         True
     """
     return (
@@ -86,7 +86,9 @@ def forms_of(graphs: Iterable[ThoughtGraph]) -> ChainForms:
                 continue
             counts["replies"] += 1
             actions = parse_coat(thought.text)
-            said = [_NUMBER.sub("#", text.strip()) for meta, text in actions if meta is Meta.REFLECT]
+            said = [
+                _NUMBER.sub("#", text.strip()) for meta, text in actions if meta is Meta.REFLECT
+            ]
             if is_formed(actions):
                 counts["formed"] += 1
                 counts["reflecting"] += bool(said)

@@ -89,9 +89,7 @@ def prompt_rows(
                 )
 
 
-def coat_rows(
-    credits: Credits, counts: Counter[str], *, plain: bool = False
-) -> Iterator[SFTRow]:
+def coat_rows(credits: Credits, counts: Counter[str], *, plain: bool = False) -> Iterator[SFTRow]:
     """Yield each right chain that reflects or explores, as text with its tokens.
 
     The prompt is that of `ChainOfActionThought(mode="tokens")`, whoever made the chain.

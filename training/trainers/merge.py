@@ -54,6 +54,9 @@ def keep_model(
         start: What it was made of.
         method: How, for its record.
     """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     half = output.with_name(f"{output.name}.half")
     shutil.rmtree(half, ignore_errors=True)
     model.save_pretrained(half)

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from learner import asked, sums, timeless
 
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
 from cogitate.inference import Request, Scripted
-from cogitate.training import CurrentWeights, GRPOSettings, FullWeights
+from cogitate.training import CurrentWeights, FullWeights, GRPOSettings
 from cogitate.training.loops import Satori, SatoriReport, SatoriSettings, SatoriTrainers
 from cogitate.training.restarts import ReflectRates
 from cogitate.training.rows import PreferenceRow, PromptRow, SFTRow
 from cogitate.training.trainers.fit import Trained
-from learner import asked, sums, timeless
 
 SETTINGS = SatoriSettings(agents=1, samples=4)
 
