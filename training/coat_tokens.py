@@ -101,10 +101,8 @@ def tune_format(
         rows: Chains, as `harvest(...).coat()` gives them.
         base: A base with the tokens (see `add_coat_tokens`): its name or its folder.
         output: The folder to make: a whole model, whatever was trained.
-        settings: How; the rows of the tokens are trained with every adapter that may be.
-
-    Returns:
-        What it came to.
+        settings: How. The rows of the tokens are trained whatever the adapter.
+        on_step: For progress.
 
     Raises:
         ConfigError: A base without the tokens, or an adapter that cannot be merged into it.

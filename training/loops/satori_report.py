@@ -43,17 +43,24 @@ class Made(BaseModel):
 
 
 class Chosen(BaseModel):
+    """Chains to tune the format on."""
+
     counts: dict[str, int]
-    """Of chains: see `Chains`."""
+    """See `Chains`."""
 
 
 class SampledChains(BaseModel):
+    """What the policy's own chains gave."""
+
     problems: int
     forms: ChainForms
     pairs: int
     starts: dict[str, int]
+    """See `Starts`."""
     rates: dict[str, PassRate]
+    """Of each problem."""
     dropped: dict[str, int]
+    """What gave no pair."""
 
 
 class SatoriReport(BaseModel):
