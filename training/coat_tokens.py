@@ -21,7 +21,7 @@ from cogitate.training.trainers.adapters import FullWeights, LoRA
 from cogitate.training.trainers.fit import OnStep, Trained
 from cogitate.training.trainers.merge import keep_model, merge
 from cogitate.training.trainers.sft import SFTSettings, train_sft
-from cogitate.training.trainers.weights import Start, tokenizer_of
+from cogitate.training.trainers.weights import Start, tables_of, tokenizer_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -73,15 +73,11 @@ def add_coat_tokens(base: str, output: Path) -> Path:
         [AddedToken(meta.token, special=False, normalized=False) for meta in _WORDS]
     )
     model = AutoModelForCausalLM.from_pretrained(start.folder, dtype="auto", use_safetensors=True)
-    if model.get_input_embeddings().weight.shape[0] < len(tokenizer):  # some have rows to spare
+    if model.config.get_text_config().vocab_size < len(tokenizer):  # some have rows to spare
         with torch.random.fork_rng():
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-    tables: list[torch.Tensor] = [model.get_input_embeddings().weight]
-    head = model.get_output_embeddings()
-    if head is not None and head.weight is not tables[0]:
-        tables.append(head.weight)
     with torch.no_grad():
-        for table_VH in tables:
+        for table_VH in tables_of(model).values():
             for token, alike in zip(_ids(tokenizer), words, strict=True):
                 table_VH[token] = table_VH[alike].float().mean(dim=0).to(table_VH.dtype)
     return keep_model(model, tokenizer, output, start, method="coat-tokens")

@@ -104,7 +104,7 @@ class Satori:
         progress: Progress | None = None,
     ) -> None:
         self.settings = how = settings or SatoriSettings()
-        self.base = base
+        self.base = base = base if base.startswith("hf/") else f"hf/{base}"
         self.trainers = trainers or SatoriTrainers()
         if not isinstance(how.grpo.adapter, LoRA) or how.grpo.adapter.bits is not None:
             raise ConfigError("the policy is merged into its base: train LoRA() by GRPO")
