@@ -106,7 +106,7 @@ def coat_actions(graph: ThoughtGraph, thought: Thought) -> list[Action]:
     Args:
         graph: Where it stands.
         thought: A step, or a solution: one that steps led to ends with an action of its own, one
-            that concludes a chain is none.
+            that concludes a chain is none, and the reply that a whole chain was read from is all.
 
     Raises:
         DataError: It is no such thought, or a relation on the way is that of no meta-action.
@@ -114,6 +114,8 @@ def coat_actions(graph: ThoughtGraph, thought: Thought) -> list[Action]:
     actions: list[Action] = []
     concluded = thought.kind is ThoughtKind.SOLUTION and thought.operation == CHAIN
     at = _before(graph, thought) if concluded else thought
+    if concluded and at.kind is ThoughtKind.PROBLEM:
+        return parse_coat(thought.text)
     while at.kind is not ThoughtKind.PROBLEM:
         before = _before(graph, at)
         said = at.text

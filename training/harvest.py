@@ -142,9 +142,15 @@ class Harvest:
             credited=False,
         )
 
-    def coat(self) -> Rows[SFTRow]:
-        """Right chains that reflect or explore, as text with Satori's tokens."""
-        return self._rows(SFTRow, coat_rows, credited=False)
+    def coat(self, *, plain: bool = False) -> Rows[SFTRow]:
+        """Right chains that reflect or explore, as text with Satori's tokens.
+
+        Args:
+            plain: Those that only go on as well.
+        """
+        return self._rows(
+            SFTRow, lambda found, counts: coat_rows(found, counts, plain=plain), credited=False
+        )
 
     def trajectories(self, counts: Counter[str] | None = None) -> Iterator[Trajectory]:
         """Yield what led to each end of each graph, in the Agent Trajectory Interchange Format.

@@ -33,7 +33,7 @@ from cogitate.graphs.thought import Relation, Thought, ThoughtKind
 from cogitate.inference import Message
 from cogitate.tasks import has_answer_line
 
-__all__ = ["ChainOfActionThought"]
+__all__ = ["COAT", "ChainOfActionThought", "read_chain"]
 
 _STEP_END = "\n\n"
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -105,15 +105,7 @@ class ChainOfActionThought:
 
     async def _by_tokens(self, d: Deliberation) -> Thought:
         [reply] = await d.ask(CHAIN, [d.problem], spec=COAT)
-        actions = parse_coat(reply.text)
-        if not actions:
-            return reply
-        at = d.problem
-        for meta, text in actions:
-            relation = Relation.GENERATES if meta is None else meta.relation
-            at = d.derive("action", ThoughtKind.STEP, text, [at, reply], relation)
-        plain = "\n".join(text.strip("\n") for _, text in actions)
-        return d.derive(CHAIN, ThoughtKind.SOLUTION, plain, [at, reply], Relation.CONTINUES)
+        return read_chain(d, reply)
 
     async def _by_agents(self, d: Deliberation) -> Thought:
         at, [new] = d.problem, await d.steps(1)
@@ -170,6 +162,24 @@ class ChainOfActionThought:
         if has_answer_line(reply.text):
             kind, text = ThoughtKind.SOLUTION, d.graph.text(reflection) + reply.text
         return d.derive("explore", kind, text, [reflection, reply], Relation.EXPLORES)
+
+
+def read_chain(d: Deliberation, reply: Thought) -> Thought:
+    """Add the actions of a reply with tokens to the graph, and return the solution they end with.
+
+    A reply without text is returned as it is.
+    """
+    actions = parse_coat(reply.text)
+    if not actions:
+        return reply
+    at = d.problem
+    for meta, text in actions:
+        relation = Relation.GENERATES if meta is None else meta.relation
+        at = d.derive("action", ThoughtKind.STEP, text, [at, reply], relation)
+    plain = "\n".join(text.strip("\n") for _, text in actions)
+    whole = d.derive(CHAIN, ThoughtKind.SOLUTION, plain, [at, reply], Relation.CONTINUES)
+    reply.answer = whole.answer  # a line `Answer: ...` may stand after a token, or before one
+    return whole
 
 
 def _own_words(reply: Thought, *shown: str) -> str:

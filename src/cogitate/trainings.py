@@ -25,16 +25,25 @@ from typing import Annotated, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
+from cogitate.agents import Team
 from cogitate.config import TeamConfig
 from cogitate.errors import ConfigError
 from cogitate.graphs import strategy_named
 from cogitate.tasks import load
 from cogitate.training.exports import read_rows
-from cogitate.training.loops import MALT, MALTSettings, STaR, STaRSettings
+from cogitate.training.loops import (
+    MALT,
+    MALTSettings,
+    Satori,
+    SatoriSettings,
+    STaR,
+    STaRSettings,
+)
 from cogitate.training.loops.course import LoopSettings
 from cogitate.training.loops.progress import Progress, of_steps
 from cogitate.training.rows import KTORow, PreferenceRow, RankedRow, Row, SFTRow, StepRow
 from cogitate.training.trainers import (
+    CurrentWeights,
     DPOSettings,
     KTOSettings,
     Optimisation,
@@ -299,7 +308,55 @@ class _MALT(_Told):
         return (Reported(str(one), one.model_dump(mode="json")) for one in loop)
 
 
-Training = _SFT | _DPO | _ORPO | _KTO | _RewardModel | _RankingModel | _ProcessModel | _STaR | _MALT
+class _Satori(_Told):
+    base: _Base
+    train: str
+    """Problems to sample on, as for `cogitate eval`."""
+    dev: str
+    """Problems to judge on."""
+    iterations: int = 2
+    agents: TeamConfig = TeamConfig()
+    """Who makes chains before the base can."""
+    max_tokens: int = Field(default=512, ge=1)
+    """Of a chain; it is sampled at the temperature of `settings.grpo`."""
+    settings: SatoriSettings = SatoriSettings()
+
+    def carry_out(self, progress: Progress | None) -> Iterator[Reported]:
+        loop = Satori(
+            self._policy,
+            base=self.base,
+            agents=self.agents.team(),
+            train=load(self.train),
+            dev=load(self.dev),
+            output=self.output,
+            iterations=self.iterations,
+            settings=self.settings,
+            progress=progress,
+        )
+        return (Reported(str(one), one.model_dump(mode="json")) for one in loop)
+
+    def _policy(self, weights: CurrentWeights) -> Team:
+        return Team.of(
+            weights.model,
+            adapter=weights.adapter,
+            temperature=self.settings.grpo.temperature,
+            max_tokens=self.max_tokens,
+            examples=0,
+        )
+
+
+Training = (
+    _SFT
+    | _DPO
+    | _ORPO
+    | _KTO
+    | _RewardModel
+    | _RankingModel
+    | _ProcessModel
+    | _STaR
+    | _MALT
+    | _Satori
+)
 """What a file says; `carry_out` trains, and yields each part of the result as it comes."""
 
 METHODS: Mapping[str, type[Training]] = {
@@ -312,6 +369,7 @@ METHODS: Mapping[str, type[Training]] = {
     "process-model": _ProcessModel,
     "star": _STaR,
     "malt": _MALT,
+    "satori": _Satori,
 }
 """By the name that the command line knows."""
 

@@ -3,6 +3,9 @@
 from cogitate.training.loops.judge import Judged, judge
 from cogitate.training.loops.malt import MALT, MALTReport, MALTSettings
 from cogitate.training.loops.progress import Progress
+from cogitate.training.loops.satori import Satori
+from cogitate.training.loops.satori_report import SatoriReport, SatoriSettings
+from cogitate.training.loops.satori_trainers import SatoriTrainers
 from cogitate.training.loops.stages import Stage, StageLog, StageRecord
 from cogitate.training.loops.star import STaR, STaRReport, STaRSettings
 
@@ -15,6 +18,10 @@ __all__ = [
     "STaR",
     "STaRReport",
     "STaRSettings",
+    "Satori",
+    "SatoriReport",
+    "SatoriSettings",
+    "SatoriTrainers",
     "Stage",
     "StageLog",
     "StageRecord",

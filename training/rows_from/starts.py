@@ -90,7 +90,7 @@ def prompt_rows(
                 )
 
 
-def coat_rows(credits: Credits, counts: Counter[str]) -> Iterator[SFTRow]:
+def coat_rows(credits: Credits, counts: Counter[str], *, plain: bool = False) -> Iterator[SFTRow]:
     """Yield each right chain that reflects or explores, as text with its tokens.
 
     The prompt is that of `ChainOfActionThought(mode="tokens")`, whoever made the chain.
@@ -98,7 +98,9 @@ def coat_rows(credits: Credits, counts: Counter[str]) -> Iterator[SFTRow]:
     Args:
         credits: Of one graph.
         counts: Right solutions that are no row: `no chain`, `no reflection` (nor another approach).
+        plain: Yield chains that do neither as well.
     """
+    said = set[str]()  # a reply with tokens, and the solution that was read from it, are one chain
     template = COAT.prompt
     assert template is not None  # an operation of its own has a prompt of its own
     messages = template(Brief(credits.problem.prompt), ())
@@ -111,7 +113,12 @@ def coat_rows(credits: Credits, counts: Counter[str]) -> Iterator[SFTRow]:
         except DataError:
             counts["no chain"] += 1
             continue
-        if not any(action.meta in (Meta.REFLECT, Meta.EXPLORE) for action in actions):
+        completion = write_coat(actions)
+        if completion in said:
+            continue
+        said.add(completion)
+        turns = any(action.meta in (Meta.REFLECT, Meta.EXPLORE) for action in actions)
+        if not (turns or plain):
             counts["no reflection"] += 1
             continue
         yield SFTRow(
@@ -123,7 +130,7 @@ def coat_rows(credits: Credits, counts: Counter[str]) -> Iterator[SFTRow]:
             agent=thought.agent,
             operation=CHAIN,
             messages=messages,
-            completion=write_coat(actions),
+            completion=completion,
             source=thought.source or Source(""),
             grade=grade,
         )

@@ -7,7 +7,7 @@ while it trains; prefix tuning (Li and Liang 2021, 2101.00190) and prompt tuning
 batch; the others are for trainers and for merging.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -57,6 +57,9 @@ class LoRA(_Choice):
     """The names of the layers, such as `q_proj`; None: every linear layer but the head."""
     bits: Bits | None = None
     """Hold the base in 4 (NF4) or 8 bits: QLoRA. Needs the package bitsandbytes."""
+    tokens: tuple[int, ...] | None = None
+    """Ids whose embeddings are trained as well, such as those of new tokens. Engines wear no such
+    adapter: merge it into its base (see `merge`)."""
 
 
 class AdaLoRA(_Choice):
@@ -93,13 +96,16 @@ Adapter = Annotated[
 ]
 
 
-def peft_config(adapter: Adapter, task: Task, *, steps: int) -> "PeftConfig | None":
+def peft_config(
+    adapter: Adapter, task: Task, *, steps: int, tables: Sequence[str] = ("embed_tokens",)
+) -> "PeftConfig | None":
     """Return what PEFT makes the adapter from; None for full weights.
 
     Args:
         adapter: The choice.
         task: What the model is for; the new head of a classifier is trained as well.
         steps: All steps of the training, which AdaLoRA plans with.
+        tables: The layers whose rows are tokens: the head as well, where it has its own.
 
     Raises:
         ConfigError: AdaLoRA has too few steps, or a lower rank to start with than to end with.
@@ -118,6 +124,9 @@ def peft_config(adapter: Adapter, task: Task, *, steps: int) -> "PeftConfig | No
                 target_modules=_layers(adapter.layers),
                 task_type=task,
                 modules_to_save=head,
+                trainable_token_indices={table: list(adapter.tokens) for table in tables}
+                if adapter.tokens
+                else None,
             )
         case AdaLoRA():
             if adapter.start_rank < adapter.rank or steps < 4:

@@ -29,6 +29,7 @@ from cogitate.training.trainers.adapters import (
 from cogitate.training.trainers.work import first_process
 
 if TYPE_CHECKING:
+    import torch
     from peft import PeftConfig, PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
@@ -40,6 +41,7 @@ __all__ = [
     "padding_of",
     "reference_of",
     "save",
+    "tables_of",
     "tokenizer_of",
 ]
 
@@ -89,8 +91,17 @@ class Loaded(NamedTuple):
     def together(self) -> "PreTrainedModel | PeftModel":
         """Return the model with its new adapter, where it gets one."""
         from peft import get_peft_model
+        from transformers import PreTrainedModel
 
-        return self.model if self.new is None else get_peft_model(self.model, self.new)
+        if self.new is None:
+            return self.model
+        worn = get_peft_model(self.model, self.new)
+        inner = worn.get_base_model()
+        assert isinstance(inner, PreTrainedModel)
+        head = inner.get_output_embeddings()  # type: ignore[no-untyped-call]
+        if head is not None and not hasattr(head, "bias"):
+            head.register_parameter("bias", None)  # TRL reads it, and PEFT's tokens hide it
+        return worn
 
 
 def load(
@@ -141,7 +152,7 @@ def load(
             )
         worn = PeftModel.from_pretrained(model, str(start.adapter), is_trainable=True)
         return Loaded(worn, None)
-    return Loaded(model, peft_config(adapter, task, steps=steps))
+    return Loaded(model, peft_config(adapter, task, steps=steps, tables=list(tables_of(model))))
 
 
 def load_policy(start: Start) -> "PreTrainedModel":
@@ -235,3 +246,18 @@ def save(trainer: "Trainer", start: Start, adapter: Adapter, output: Path) -> No
         belongs = file.suffix in (".json", ".jinja", ".model", ".txt") and "index" not in file.name
         if belongs and file.name != "cogitate.json" and not (output / file.name).exists():
             shutil.copy(file, output)
+
+
+def tables_of(model: "PreTrainedModel") -> "dict[str, torch.Tensor]":
+    """Return the weights whose rows are tokens, by layer: the head's too, where it has its own."""
+    import torch
+
+    head: torch.nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    found: dict[str, torch.Tensor] = {}
+    for name, layer in model.named_modules():
+        if layer is model.get_input_embeddings() or layer is head:
+            weight = layer.weight
+            assert isinstance(weight, torch.Tensor)
+            if not any(weight is other for other in found.values()):
+                found[name.rpartition(".")[2]] = weight
+    return found

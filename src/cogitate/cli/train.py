@@ -21,7 +21,7 @@ Method = Annotated[
     typer.Argument(
         metavar="METHOD",
         help="On rows: sft, dpo, orpo, kto, reward-model, ranking-model, process-model. A loop: "
-        "star, malt.",
+        "star, malt, satori.",
     ),
 ]
 File = Annotated[
@@ -47,7 +47,7 @@ def train(
     json: options.Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train weights on rows, or let a team learn from its own thoughts (star, malt).
+    """Train weights on rows, or let a team learn from its own thoughts (star, malt, satori).
 
     A loop that was stopped goes on where it was by the same command.
 

@@ -1,0 +1,71 @@
+"""Chains to tune a format on: own words, no needless approach, no kind that drowns the others."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cogitate.graphs import Source
+from cogitate.graphs.coat_text import Action, Meta, parse_coat, write_coat
+from cogitate.training.coat_chains import ChainChoice, ChainKind, choose_chains, kind_of_chain
+from cogitate.training.rows import SFTRow
+
+CONTINUE, REFLECT, EXPLORE = Meta
+
+
+def row(problem: str, *actions: tuple[Meta, str]) -> SFTRow:
+    text = write_coat([Action(*action) for action in actions])
+    return SFTRow(
+        problem=problem, question=f"Question {problem}?", thought="t.0", role="generator",
+        agent="generator", operation="coat", messages=(), completion=text, source=Source(""),
+        grade=1.0,
+    )  # fmt: skip
+
+
+def reflects(problem: str, words: str) -> SFTRow:
+    return row(problem, (CONTINUE, "41\n"), (REFLECT, words), (CONTINUE, "Answer: 42"))
+
+
+def test_a_sentence_that_comes_again_with_other_numbers_is_templated() -> None:
+    rows = [reflects(f"p{i}", f"The sum {i} is not {i + 1}.\n") for i in range(5)]
+    kept = choose_chains([*rows, reflects("q", "I forgot to carry.\n")], ChainChoice(per_wording=2))
+    assert [one.problem for one in kept.rows] == ["p0", "p1", "q"]
+    assert (kept.counts["templated"], kept.counts["kept"], kept.counts["chains"]) == (3, 3, 6)
+
+
+def test_an_approach_that_is_left_although_it_was_right_is_needless() -> None:
+    turn = (REFLECT, "Hm, no.\n"), (EXPLORE, "6 * 7.\nAnswer: 42")
+    needless = row("p", (CONTINUE, "Answer: 42\n"), *turn)
+    needed = row("q", (CONTINUE, "Answer: 41\n"), *turn)
+    checked = row("r", (CONTINUE, "Answer: 42\n"), (REFLECT, "It is.\n"), (CONTINUE, "Answer: 42"))
+    kept = choose_chains([needless, needed, checked])
+    assert [one.problem for one in kept.rows] == ["q", "r"]
+    assert kept.counts["needless"] == 1
+
+
+def test_a_problem_and_a_text_count_only_so_often() -> None:
+    rows = [reflects("p", words) for words in ("One.\n", "One.\n", "Two.\n", "Three.\n")]
+    kept = choose_chains(rows, ChainChoice(per_problem=2))
+    assert [parse_coat(one.completion)[1].text for one in kept.rows] == ["One.\n", "Two.\n"]
+    assert (kept.counts["duplicates"], kept.counts["capped"]) == (1, 1)
+
+
+def test_a_frequent_kind_is_cut_to_a_multiple_of_the_rarest() -> None:
+    plain = [row(f"p{i}", (CONTINUE, f"Answer: {i}")) for i in range(9)]
+    turning = [reflects("q", "No.\n"), reflects("r", "Wrong sign.\n")]
+    kept = choose_chains([*plain, *turning], ChainChoice(ratio=1.5))
+    assert (kept.counts["plain"], kept.counts["reflects"], kept.counts["balanced"]) == (3, 2, 6)
+    assert choose_chains([]).rows == []
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(Meta))), max_size=30))
+def test_every_chain_is_kept_or_counted(chains: list[tuple[str, Meta]]) -> None:
+    rows = [
+        row(name, (CONTINUE, "1\n"), (meta, f"{name}{i}")) for i, (name, meta) in enumerate(chains)
+    ]
+    kept = choose_chains(rows, ChainChoice(per_problem=3, per_wording=1, ratio=1.0))
+    left = ("templated", "needless", "duplicates", "capped", "balanced", "kept")
+    assert sum(kept.counts.get(name, 0) for name in left) == len(rows) == kept.counts["chains"]
+    many = Counter(kind_of_chain(parse_coat(one.completion)) for one in kept.rows)
+    assert len(set(many.values())) <= 1
+    assert set(many) <= set(ChainKind)

@@ -1,0 +1,104 @@
+"""Satori's reinforcement learning with real weights: a tuned policy, an outcome model, restarts."""
+
+from pathlib import Path
+
+import pytest
+from small_rows import FAST, preferences, sft
+
+import cogitate as cg
+from cogitate.errors import ConfigError
+from cogitate.graphs.coat_text import parse_coat
+from cogitate.training import (
+    CurrentWeights,
+    GRPOSettings,
+    LoRA,
+    Optimisation,
+    RewardModelSettings,
+    SFTSettings,
+    train_reward_model,
+)
+from cogitate.training.coat_tokens import add_coat_tokens, tune_format
+from cogitate.training.loops.reinforce import reinforce
+from cogitate.training.restarts import read_rates
+from cogitate.training.rows import PromptRow
+
+RIGHT = "<|continue|>6 * 7 = 42.\n<|reflect|>"
+WRONG = "<|continue|>6 * 7 = 41.\n<|reflect|>"
+CHAIN = "<|continue|>6 * 7 = 41.\n<|reflect|>No.\n<|explore|>Answer: 42"
+THIN = LoRA(rank=4)
+
+
+def policy(weights: CurrentWeights, temperature: float = 1.0) -> cg.Team:
+    return cg.Team.of(
+        weights.model, adapter=weights.adapter, temperature=temperature, max_tokens=24
+    )
+
+
+def start(prefix: str, began: str) -> PromptRow:
+    return PromptRow.model_validate(
+        {
+            "problem": "p", "question": "What is 6 * 7?", "role": "generator",
+            "agent": "generator", "operation": "coat", "messages": (), "prefix": prefix,
+            "thought": "t.0", "reference": "42", "kind": "numeric", "began": began,
+        }
+    )  # fmt: skip
+
+
+STARTS = [start("", "problem"), start(RIGHT, "right"), start(WRONG, "wrong")]
+GRPO = GRPOSettings(
+    optimisation=Optimisation(learning_rate=1e-2, max_steps=2, batch_size=6, warmup=0),
+    adapter=THIN,
+    group=2,
+    max_tokens=24,
+)
+
+
+@pytest.fixture(scope="module")
+def tuned(roomy_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("satori")
+    base = add_coat_tokens(str(roomy_llama), folder / "base")
+    how = FAST.model_copy(update={"epochs": 2})
+    tune_format(
+        [sft(CHAIN)] * 4, str(base), folder / "tuned", SFTSettings(optimisation=how, adapter=THIN)
+    )
+    return folder / "tuned"
+
+
+@pytest.fixture(scope="module")
+def orm(tuned: Path) -> Path:
+    settings = RewardModelSettings(optimisation=FAST, adapter=THIN, margin=1.0)
+    return train_reward_model(preferences(4), str(tuned), tuned.parent / "orm", settings).folder
+
+
+def test_the_policy_is_paid_for_restarts_and_left_whole(
+    tuned: Path, orm: Path, tmp_path: Path
+) -> None:
+    record = tmp_path / "rates.jsonl"
+    trained = reinforce(
+        STARTS, policy, str(tuned), tmp_path / "policy", GRPO, orm=orm, record=record,
+        beta=0.5, seed=0,
+    )  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["policy", "rates.jsonl"]
+    rates = read_rates(record)
+    assert [one.step for one in rates] == [0, 1]
+    assert [(one.wrong, one.right, one.fresh, one.ungraded) for one in rates] == [(2, 2, 2, 0)] * 2
+    assert trained.counts["replies"] == 12
+    # A grade of -1 or 0, a sigmoid between 0 and 1, and a bonus of half a point at most.
+    assert -1.5 < trained.metrics["reward"] < 1.5
+    assert {f"rewards/part/{name}" for name in ("outcome", "orm", "reflection")} <= set(
+        trained.metrics
+    )
+    problem = cg.tasks.Problem(id="q", prompt="What is 6 * 7?", reference="42", kind="numeric")
+    team = policy(CurrentWeights(f"hf/{trained.folder}", None, 2))
+    result = cg.solve(problem, team, cg.ChainOfActionThought(mode="tokens"))
+    replies = [t for t in result.graph.in_order() if t.source is not None]
+    assert len(replies) == 1 and not replies[0].error
+    assert parse_coat(replies[0].text)
+
+
+def test_agents_must_sample_as_they_are_trained(tuned: Path, orm: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"temperature 0\.5"):
+        reinforce(
+            STARTS, lambda weights: policy(weights, 0.5), str(tuned), tmp_path / "policy", GRPO,
+            orm=orm, record=tmp_path / "rates.jsonl", beta=0.5, seed=0,
+        )  # fmt: skip

@@ -1,0 +1,96 @@
+"""Satori's reinforcement learning: GRPO from restarts, paid by grader, outcome model and bonus."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from cogitate.agents import Team, Verifier
+from cogitate.errors import ConfigError
+from cogitate.graphs import ChainOfActionThought
+from cogitate.inference import Engines
+from cogitate.training.restarts import Starts, Watched
+from cogitate.training.rewards import ModelReward, satori_sum
+from cogitate.training.rows import PromptRow
+from cogitate.training.trainers.fit import OnStep, Trained
+from cogitate.training.trainers.grpo import GRPOSettings, train_grpo
+from cogitate.training.trainers.merge import merge
+from cogitate.training.trainers.sampling import CurrentWeights
+from cogitate.training.trainers.strategy_sampler import StrategySampler
+from cogitate.training.trainers.weights import Start
+
+__all__ = ["Reinforce", "reinforce"]
+
+
+class Reinforce(Protocol):
+    """Trains the policy, as `reinforce` does."""
+
+    def __call__(
+        self,
+        starts: Sequence[PromptRow],
+        policy: Callable[[CurrentWeights], Team],
+        base: str,
+        output: Path,
+        settings: GRPOSettings,
+        *,
+        orm: Path,
+        record: Path,
+        beta: float,
+        seed: int,
+        on_step: OnStep | None = None,
+    ) -> Trained:
+        """Make the folder `output`, a whole model, and write the record."""
+        ...
+
+
+def reinforce(
+    starts: Sequence[PromptRow],
+    policy: Callable[[CurrentWeights], Team],
+    base: str,
+    output: Path,
+    settings: GRPOSettings,
+    *,
+    orm: Path,
+    record: Path,
+    beta: float,
+    seed: int,
+    on_step: OnStep | None = None,
+) -> Trained:
+    """Train on (1[correct] - 1) + sigmoid of the outcome model + bonus, and merge the adapter.
+
+    Args:
+        starts: Where episodes begin (see `choose_starts`).
+        policy: Makes the team around the policy as it is now.
+        base: A model that writes chains with tokens: its folder.
+        output: The folder to make: a whole model.
+        settings: How to train.
+        orm: The folder of the outcome model.
+        record: Where it is written, step by step, how reflections turn out.
+        beta: What mending earns.
+        seed: Of the rollouts.
+        on_step: For progress.
+
+    Raises:
+        ConfigError: Too few starts, or agents that sample at another temperature.
+    """
+    now = policy(CurrentWeights(f"hf/{Start.at(base).folder}", None, 0)).generator.temperature
+    if now != settings.temperature:
+        raise ConfigError(
+            f"the policy samples at temperature {now}, and is trained as if at "
+            f"{settings.temperature}: give both the same"
+        )
+    engines = Engines()  # closed by the sampler
+    verifier = Verifier(model=f"hf/{orm}", name="orm")
+    rated = ModelReward(verifier, engines.open(f"hf/{orm}"))
+    sampler = StrategySampler(
+        team=policy,
+        strategy=ChainOfActionThought(mode="tokens"),
+        reward=satori_sum(rated, Starts(list(starts), {}).bonus(beta=beta)),
+        seed=seed,
+        engines=engines,
+    )
+    worn = output.with_name(f"{output.name}-adapter")
+    trained = train_grpo(starts, Watched(sampler, record), base, worn, settings, on_step=on_step)
+    merge(base, worn, output)
+    shutil.rmtree(worn)
+    return trained._replace(folder=output)
