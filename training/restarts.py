@@ -19,7 +19,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cogitate.errors import DataError
-from cogitate.training.exports.folder import whole_file
+from cogitate.memory.whole_file import whole_file
 from cogitate.training.intervals import Interval, wilson
 from cogitate.training.rewards import ReflectionReward
 from cogitate.training.rows import PromptRow

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from cogitate.errors import ConfigError, DataError
-from cogitate.training.exports.folder import whole_file
+from cogitate.memory.whole_file import whole_file
 from cogitate.training.rows import Row
 
 __all__ = ["keep_rows", "kept_rows"]

@@ -21,7 +21,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, ValidationError
 
 from cogitate.errors import ConfigError, DataError
-from cogitate.training.exports.folder import whole_file
+from cogitate.memory.whole_file import whole_file
 from cogitate.training.loops.digests import digest
 
 __all__ = ["Stage", "StageLog", "StageRecord"]
