@@ -253,9 +253,10 @@ def tables_of(model: "PreTrainedModel") -> "dict[str, torch.Tensor]":
     import torch
 
     head: torch.nn.Module | None = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    tables = [one for one in (model.get_input_embeddings(), head) if one is not None]
     found: dict[str, torch.Tensor] = {}
     for name, layer in model.named_modules():
-        if layer is model.get_input_embeddings() or layer is head:
+        if any(layer is table for table in tables):
             weight = layer.weight
             assert isinstance(weight, torch.Tensor)
             if not any(weight is other for other in found.values()):
