@@ -36,7 +36,9 @@ from cogitate.memory.kept_run import KeptRun, _Place
 from cogitate.memory.register import register
 from cogitate.memory.write_episode import content_of
 
-sys.path += [str(Path(__file__).parents[1] / part) for part in ("inference", "graphs/strategies")]
+sys.path += [
+    str(Path(__file__).parents[1] / part) for part in ("inference/shared", "graphs/strategies")
+]
 
 from searches import team  # where it is had to be said first
 from thinker import Thinker
