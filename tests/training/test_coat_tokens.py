@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from cogitate.errors import ConfigError
@@ -17,6 +18,7 @@ from cogitate.training import Checkpoint, FullWeights, LoRA, Optimisation, SFTSe
 from cogitate.training.coat_tokens import add_coat_tokens, coat_token_ids, tune_format
 from cogitate.training.rows import SFTRow
 from cogitate.training.trainers.adapters import Adapter
+from cogitate.training.trainers.weights import tables_of
 
 CONTINUE, REFLECT, EXPLORE = Meta
 ASKED = (Message("user", "2+2?"),)
@@ -52,20 +54,22 @@ def test_each_token_is_one_id_and_text_comes_back_from_ids(coat_llama: Path) -> 
     assert encoder.decode(encoder.text(quoted)) == quoted
 
 
+def tables(folder: Path) -> list[torch.Tensor]:
+    """The weights whose rows are tokens: what is read, and the head's where it has its own."""
+    return list(tables_of(AutoModelForCausalLM.from_pretrained(folder)).values())
+
+
 def test_new_rows_begin_as_the_mean_of_words_that_mean_the_same(
     tiny_llama: Path, coat_llama: Path
 ) -> None:
-    before = AutoModelForCausalLM.from_pretrained(tiny_llama)
-    after = AutoModelForCausalLM.from_pretrained(coat_llama)
     words = AutoTokenizer.from_pretrained(tiny_llama).encode("Wait, let me check")
     token = coat_token_ids(str(coat_llama))[1]
-    for table, old in (
-        (after.get_input_embeddings().weight, before.get_input_embeddings().weight),
-        (after.get_output_embeddings().weight, before.get_output_embeddings().weight),
-    ):
+    before, after = tables(tiny_llama), tables(coat_llama)
+    assert len(before) == len(after) == 2
+    for old, table in zip(before, after, strict=True):
         assert (table[token] - old[words].mean(dim=0)).abs().max() < 1e-6
         assert table[: len(old)].equal(old)
-    assert after.config.vocab_size == before.config.vocab_size + 3
+        assert len(table) == len(old) + 3
     assert Checkpoint.load(coat_llama).parent == str(tiny_llama)
 
 
@@ -98,12 +102,8 @@ def test_after_format_tuning_the_model_writes_chains(
     )  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
     assert Checkpoint.load(trained.folder).method == f"sft-{adapter.kind}"
-    before = AutoModelForCausalLM.from_pretrained(coat_llama).get_input_embeddings().weight
-    after = AutoModelForCausalLM.from_pretrained(trained.folder).get_input_embeddings().weight
-    assert all(not after[i].equal(before[i]) for i in coat_token_ids(str(coat_llama)))
-    head = AutoModelForCausalLM.from_pretrained(trained.folder).get_output_embeddings().weight
-    old_head = AutoModelForCausalLM.from_pretrained(coat_llama).get_output_embeddings().weight
-    assert all(not head[i].equal(old_head[i]) for i in coat_token_ids(str(coat_llama)))
+    for old, table in zip(tables(coat_llama), tables(trained.folder), strict=True):
+        assert all(not table[i].equal(old[i]) for i in coat_token_ids(str(coat_llama)))
     reply = asyncio.run(_said(trained.folder))
     assert [meta for meta, _ in parse_coat(reply)] == [CONTINUE, REFLECT, EXPLORE]
     assert reply == CHAIN
@@ -131,10 +131,7 @@ def test_tied_embeddings_stay_tied_when_the_rows_are_trained(
     base = add_coat_tokens(str(tied), tmp_path / "base")
     how = Optimisation(learning_rate=1e-2, epochs=2, batch_size=4, warmup=0)
     tune_format([chain()] * 4, str(base), tmp_path / "tuned", SFTSettings(optimisation=how))
-    tuned = AutoModelForCausalLM.from_pretrained(tmp_path / "tuned")
-    rows, head = tuned.get_input_embeddings().weight, tuned.get_output_embeddings().weight
-    assert rows is head
-    old = AutoModelForCausalLM.from_pretrained(base).get_input_embeddings().weight
+    [rows], [old] = tables(tmp_path / "tuned"), tables(base)  # one of each: they are tied
     tokens = list(coat_token_ids(str(base)))
     assert (rows[tokens] - old[tokens]).abs().max() > 1e-3
     assert rows[: tokens[0]].equal(old[: tokens[0]])
