@@ -59,8 +59,7 @@ def add_coat_tokens(base: str, output: Path) -> Path:
         ConfigError: It has the tokens already, or cannot take them.
     """
     import torch
-    from transformers import AutoModelForCausalLM
-    from transformers.tokenization_utils_base import AddedToken
+    from transformers import AddedToken, AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
