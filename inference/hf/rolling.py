@@ -25,6 +25,9 @@ _WASTE = 64
 """Padding tokens that cost about what another forward pass would."""
 _LOGITS = 1 << 26
 """The most logits computed at once while scoring."""
+_TOGETHER = 8
+"""Where more rows wait than have room, an eighth of all rows must be free before some join: a pass
+for one row costs nearly as much as one for several."""
 
 
 class Rolling:
@@ -44,6 +47,7 @@ class Rolling:
         )
         self._prefix = PrefixCache(memory.prefix_tokens)
         self._prefill_tokens = memory.prefill_tokens
+        self._max_rows = memory.max_rows
         self.rows: list[Row] = []
         """Row i lies in slot i."""
         self.adapters = False
@@ -66,6 +70,9 @@ class Rolling:
             Rows that are done already.
         """
         done: list[Row] = []
+        free = self._max_rows - len(self.rows)
+        if self.rows and free < min(len(waiting), self._max_rows // _TOGETHER):
+            return done
         while wave := self._wave(waiting):
             for group in self._groups(wave):
                 done += self._join(group)

@@ -1,6 +1,7 @@
 import asyncio
 import random
 import shutil
+from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +13,8 @@ from transformers import LlamaForCausalLM
 
 from cogitate.errors import ConfigError, EngineError, EngineRefused
 from cogitate.inference import HF, Completion, Message, Prefix, Request, Sampling
+from cogitate.inference.hf.rolling import Rolling
+from cogitate.inference.hf.row import Row
 
 T = TypeVar("T")
 LONG = "The prefix that many branches share goes on for a good while. " * 4
@@ -379,3 +382,24 @@ def test_an_adapter_that_does_not_fit_is_refused_and_changes_nothing(
 
     before, after = use(HF(tiny_llama), asks)
     assert before.token_ids == after.token_ids
+
+
+def test_where_more_wait_than_have_room_rows_join_in_groups(
+    tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joins: list[tuple[int, int]] = []
+    admit = Rolling.admit
+
+    def watched(rolling: Rolling, waiting: deque[Row]) -> list[Row]:
+        rows, left = len(rolling.rows), len(waiting)
+        done = admit(rolling, waiting)
+        if rows and left > 32 - rows:
+            joins.append((32 - rows, left - len(waiting)))
+        return done
+
+    monkeypatch.setattr(Rolling, "admit", watched)
+    requests = [ask(f"Number {i}.", tokens=3 + i % 13) for i in range(160)]
+    answers = use(HF(tiny_llama, max_rows=32), lambda engine: together(engine, requests))
+    assert [len(ids_of(one)) for one in answers] == [3 + i % 13 for i in range(160)]
+    assert all(joined == (free if free >= 4 else 0) for free, joined in joins)
+    assert {free for free, _ in joins} & {1, 2, 3}
