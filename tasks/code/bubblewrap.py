@@ -222,10 +222,16 @@ async def _started(command: list[str], *, descriptors: tuple[int, ...], has_inpu
 
 
 async def _ended(process: Process) -> None:
-    """End a process and all that it started, and wait until the last has let go of its output."""
+    """End a process and all that it started, and wait until every pipe to it is closed."""
     _kill(process)
     await asyncio.gather(_drain(process.stdout), _drain(process.stderr))
     await process.wait()
+    if process.stdin is not None:
+        if process.stdin.transport.get_write_buffer_size():
+            process.stdin.transport.abort()  # what nobody has read
+        process.stdin.close()
+        with contextlib.suppress(ConnectionError):
+            await process.stdin.wait_closed()
 
 
 def _kill(process: Process) -> None:
@@ -269,8 +275,6 @@ async def _feed(process: Process, text: str) -> None:
             process.stdin.write(text.encode(errors="replace"))
             await process.stdin.drain()
         process.stdin.close()
-        with contextlib.suppress(ConnectionError):
-            await process.stdin.wait_closed()
 
 
 async def _read(process: Process, stream: asyncio.StreamReader) -> bytes:

@@ -1,6 +1,7 @@
 """Whatever a program tries in its sandbox, it reaches nothing, takes little and leaves nothing."""
 
 import asyncio
+import gc
 import os
 import platform
 import shutil
@@ -251,6 +252,13 @@ def test_a_script_reads_its_input_and_its_output_is_what_it_printed(
 
 def test_a_script_that_does_not_read_is_not_waited_for(bubblewrap: Bubblewrap) -> None:
     assert script(bubblewrap, "print(1)", stdin="x" * (8 << 20)) == Outcome(output="1\n")
+
+
+@pytest.mark.parametrize("size", [0, 100_000, 400_000])
+def test_what_nobody_reads_leaves_no_pipe_open(size: int, bubblewrap: Bubblewrap) -> None:
+    for _ in range(20):
+        script(bubblewrap, "1 / 0", stdin="x" * size)
+    gc.collect()  # a pipe that is still open complains
 
 
 def test_a_script_that_fails_says_why(bubblewrap: Bubblewrap) -> None:
