@@ -4,9 +4,11 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from cogitate.errors import ConfigError
 from cogitate.graphs import Source
@@ -153,3 +155,20 @@ def test_a_row_without_a_prompt_is_refused(tiny_llama: Path, tmp_path: Path) -> 
 def test_an_adapter_that_was_not_trained_here_has_no_record(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no cogitate\.json"):
         Checkpoint.load(tmp_path)
+
+
+def test_bfloat16_computes_otherwise_and_trains_the_same_float32_weights(
+    tiny_llama: Path, tmp_path: Path
+) -> None:
+    def losses(precision: Literal["float32", "bfloat16"]) -> list[float]:
+        how = Optimisation(learning_rate=1e-2, epochs=4, batch_size=2, precision=precision)
+        settings = SFTSettings(optimisation=how, adapter=LoRA(rank=8))
+        rows = [row("Answer: 42"), row("Answer: 41")]
+        trained = train_sft(rows, str(tiny_llama), tmp_path / precision, settings)
+        weights = load_file(trained.adapter / "adapter_model.safetensors")
+        assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+        return trained.losses
+
+    exact, rounded = losses("float32"), losses("bfloat16")
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, rel=0.05)

@@ -32,6 +32,9 @@ class Optimisation(BaseModel):
     """How it goes on after that."""
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
+    precision: Literal["float32", "bfloat16"] | None = None
+    """Of the passes through the model; the trained weights are float32 in any case. None: bfloat16
+    on a GPU, and float32 elsewhere. Processors that multiply bfloat16 save a third of the time."""
     checkpointing: bool = False
     """Compute activations again in the backward pass instead of keeping them: less memory."""
     save_steps: int | None = Field(default=None, ge=1)
@@ -81,7 +84,7 @@ def arguments(make: Callable[..., A], folder: Path, how: Optimisation, **own: ob
         "report_to": list(how.report_to) or "none",
         "disable_tqdm": True,
         "use_cpu": not on_gpu,
-        "bf16": on_gpu,
+        "bf16": on_gpu if how.precision is None else how.precision == "bfloat16",
         "ddp_find_unused_parameters": False,
         "dataloader_pin_memory": on_gpu,
     }
