@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cogitate.errors import ConfigError
 from cogitate.inference.hf.locate import fetch
+from cogitate.training.described import described
 from cogitate.training.objectives import bfpo_loss, bfpo_target
 from cogitate.training.rows import PreferenceRow
 from cogitate.training.trainers.offline import (
@@ -57,6 +58,13 @@ class _Pair(NamedTuple):
     target: float
 
 
+@described(
+    "bfpo",
+    paper="Zhang et al. 2024, arXiv:2408.15313",
+    needs="`SafetyPair`s with token ids: the more helpful reply is chosen, each is safe or not",
+    costs="passes of policy and reference over both replies",
+    pays="where helpful and safe pull apart, and both were labelled",
+)
 def train_bfpo(
     pairs: Sequence[SafetyPair],
     base: str,

@@ -25,6 +25,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrai
 from cogitate.errors import ConfigError
 from cogitate.inference.hf.load import ONE_AT_A_TIME
 from cogitate.inference.hf.locate import fetch
+from cogitate.training.described import described
 from cogitate.training.objectives import (
     exact_kl,
     oreo_policy_loss,
@@ -98,6 +99,15 @@ class _Pair(torch.nn.Module):
         return self.policy.reference(inputs)
 
 
+@described(
+    "oreo",
+    paper="Wang et al. 2024, arXiv:2412.16145",
+    needs="`StepRow`s with a grade, and token ids of every step",
+    costs="passes of policy, reference and a value model, which is a second model in memory",
+    pays=(
+        "where kept solutions are right or wrong and unpaired; its value model guides a beam search"
+    ),
+)
 def train_oreo(
     rows: Sequence[StepRow],
     base: str,

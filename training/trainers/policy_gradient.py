@@ -25,6 +25,7 @@ from accelerate.utils import gather_object
 from cogitate.errors import ConfigError
 from cogitate.inference.hf.locate import fetch, fingerprint
 from cogitate.training.checkpoint import Checkpoint
+from cogitate.training.described import described
 from cogitate.training.trainers.policy import (
     LanguagePolicy,
     Learner,
@@ -54,8 +55,15 @@ class PolicyTrained(NamedTuple):
     seconds: float
 
 
+@described(
+    "policy-gradient",
+    paper="see the objectives",
+    needs="prompts, and a function that samples rollouts with token ids and says what they earned",
+    costs="rollouts and a pass over each; with `gae` a value head, with a KL the reference's pass",
+    pays="where the objective is not one of `grpo`'s, or rollouts come from code of one's own",
+)
 class PolicyGradientTrainer(Generic[P]):
-    """Trains one policy. The weights are loaded when it is made.
+    """Trains one policy by any of the objectives. The weights are loaded when it is made.
 
     Args:
         base: A model's name, such as `hf/smollm2-135m`, or its folder.

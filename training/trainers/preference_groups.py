@@ -17,6 +17,7 @@ from torch import Tensor
 
 from cogitate.errors import ConfigError
 from cogitate.inference.hf.locate import fetch
+from cogitate.training.described import described
 from cogitate.training.objectives import group_margin, mdpo_loss, mipo_loss
 from cogitate.training.rows import RankedRow
 from cogitate.training.trainers.offline import (
@@ -49,6 +50,16 @@ class _Groups(NamedTuple):
     rejected: list[Scored]
 
 
+@described(
+    "preference-groups",
+    paper="mDPO and mIPO: Wang et al. 2024, arXiv:2410.12138",
+    needs="`RankedRow`s with token ids: several replies to one prompt and their values",
+    costs="passes of policy and reference over all replies of a row",
+    pays=(
+        "where a prompt has several better and worse replies: one pair of them is a matter of "
+        "chance"
+    ),
+)
 def train_preference_groups(
     rows: Sequence[RankedRow],
     base: str,
