@@ -51,7 +51,7 @@ def learnings(kind: Kind | None = None) -> tuple[Learning, ...]:
         >>> [one.name for one in learnings(Kind.LOOPS)][:2]
         ['malt', 'satori']
     """
-    # Rows of trainers come from here too, and trainers describe themselves with what stands beside.
+    # The help of the command line should not wait for all trainers' settings.
     from cogitate.training.trainers.presets import OBJECTIVES
 
     found = [

@@ -80,6 +80,14 @@ def test_models_say_whether_the_embedded_one_is_ready(
     assert "openai/" in out
 
 
+def test_models_of_a_folder_without_records_says_so(cogitate: Command, tmp_path: Path) -> None:
+    code, out, err, _ = cogitate("models", str(tmp_path))
+    assert (code, out) == (0, "")
+    assert "no weights in" in err
+    code, _, err, _ = cogitate("models", str(tmp_path / "none"))
+    assert code == 2 and "there is no such folder" in err
+
+
 def test_the_doctor_names_what_is_missing_and_never_shows_a_key(
     cogitate: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
