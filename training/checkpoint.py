@@ -39,6 +39,8 @@ class Checkpoint(BaseModel):
     """Of all trained tokens, in order."""
     counts: Mapping[str, int] = {}
     """What became of the rows that were not trained on, and of those that were changed."""
+    merged_from: str = ""
+    """The folder that this adapter was in."""
     metrics: Mapping[str, JsonValue]
     libraries: Mapping[str, str]
     """Version by name."""

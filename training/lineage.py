@@ -113,11 +113,12 @@ def _add_ancestors(found: dict[Path, _Found]) -> None:
     waiting = list(found)
     while waiting:
         child = waiting.pop()
-        if _parent(child, found) is not None:
-            continue
         said = found[child].checkpoint
-        named = _place(said.parent)
-        for place in (named, child.parent / named.name):
+        above = _parent(child, found)
+        if above is not None and said.merged in ("", found[above].now):
+            continue
+        named = [_place(one) for one in (said.merged_from, said.parent) if one]
+        for place in (one for name in named for one in (name, child.parent / name.name)):
             known = {folder.resolve() for folder in found}
             if place.resolve() in known or not (place / FILE).is_file():
                 continue
@@ -125,7 +126,7 @@ def _add_ancestors(found: dict[Path, _Found]) -> None:
                 one = _read(place)
             except (ConfigError, DataError):
                 continue  # the child says that its parent is gone
-            if said.parent_revision in (one.now, one.checkpoint.revision):
+            if {said.merged, said.parent_revision} & {one.now, one.checkpoint.revision} - {""}:
                 found[place] = one
                 waiting.append(place)
                 break

@@ -34,7 +34,9 @@ def merge(base: str, adapter: Path, output: Path) -> Path:
     found = keep_model(load_policy(start), tokenizer_of(start), output, start, method="merge")
     if (adapter / FILE).is_file():
         said = Checkpoint.load(adapter)
-        said.model_copy(update={"merged": start.adapter_revision}).save(output)
+        said.model_copy(
+            update={"merged": start.adapter_revision, "merged_from": start.parent}
+        ).save(output)
     return found
 
 

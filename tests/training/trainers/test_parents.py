@@ -79,7 +79,7 @@ def test_the_command_tells_the_tree_and_json_all_of_every_record(
         )
     ):
         assert lines[1 + 2 * depth].startswith(f"{'  ' * (depth + 1)}{run / name} (")
-        assert lines[1 + 2 * depth].endswith(method)
+        assert lines[1 + 2 * depth].endswith(method), lines
         said = Checkpoint.load(run / name)
         assert f"data {said.data_hash[:8]}, first_loss" in lines[2 + 2 * depth]
 
