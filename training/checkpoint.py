@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from cogitate.errors import ConfigError, DataError
 
-__all__ = ["FILE", "Checkpoint"]
+__all__ = ["FILE", "Checkpoint", "revision"]
 
 FILE = "cogitate.json"
 """The record's name."""
@@ -18,6 +18,9 @@ class Checkpoint(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    revision: str = ""
+    """Which weights these are, as they were saved; empty in records of before there was this field.
+    """
     parent: str
     """The weights that training began with: a model's name or folder, or an adapter's."""
     parent_revision: str
@@ -26,6 +29,9 @@ class Checkpoint(BaseModel):
     """The model that an adapter belongs on; empty in records of before there was this field, where
     it is the parent."""
     base_revision: str = ""
+    merged: str = ""
+    """Which adapter became part of this model, by its revision: the rest of the record is the
+    adapter's. Empty where none did."""
     method: str
     settings: Mapping[str, JsonValue]
     rows: int
@@ -33,13 +39,16 @@ class Checkpoint(BaseModel):
     """Of all trained tokens, in order."""
     counts: Mapping[str, int] = {}
     """What became of the rows that were not trained on, and of those that were changed."""
+    merged_from: str = ""
+    """The folder that this adapter was in."""
     metrics: Mapping[str, JsonValue]
     libraries: Mapping[str, str]
     """Version by name."""
 
     def save(self, folder: Path) -> None:
-        """Write the record into the folder of the weights."""
-        (folder / FILE).write_text(self.model_dump_json(indent=2) + "\n")
+        """Write the record into the folder of the weights, and which weights these are."""
+        whole = self.model_copy(update={"revision": revision(folder)})
+        (folder / FILE).write_text(whole.model_dump_json(indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Checkpoint":
@@ -55,3 +64,14 @@ class Checkpoint(BaseModel):
             raise ConfigError(f"{folder} has no {FILE}: it was not trained here") from None
         except ValidationError as error:
             raise DataError(f"{folder / FILE} is not such a record: {error}") from None
+
+
+def revision(folder: Path) -> str:
+    """Return which weights a folder of an adapter or a model holds; empty where it holds none."""
+    # These read files alone; the module loads nothing heavy.
+    from cogitate.inference.hf.adapter_files import CONFIG, WEIGHTS, revision_of
+    from cogitate.inference.hf.locate import fingerprint
+
+    if (folder / WEIGHTS).is_file() and (folder / CONFIG).is_file():
+        return revision_of(folder)
+    return fingerprint(folder) if any(folder.glob("*.safetensors")) else ""

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from cogitate.graphs import methods
+from cogitate.training.methods import Kind, learnings
 
 Command = Callable[..., tuple[int, str, str, BaseException | None]]
 
 
 def test_every_strategy_is_listed_with_what_it_costs_and_when_it_pays(cogitate: Command) -> None:
-    _, out, _, _ = cogitate("methods")
-    listed = json.loads(cogitate("methods", "--json")[1])["methods"]
+    _, out, _, _ = cogitate("methods", "strategies")
+    listed = json.loads(cogitate("methods", "strategies", "--json")[1])["methods"]
 
     assert [method["name"] for method in listed] == list(methods())
     for method in listed:
@@ -23,7 +24,36 @@ def test_every_strategy_is_listed_with_what_it_costs_and_when_it_pays(cogitate: 
         assert method["pays"] in out
 
 
-def test_the_page_of_methods_is_the_one_that_the_strategies_make(cogitate: Command) -> None:
+@pytest.mark.parametrize("kind", Kind)
+def test_every_method_of_learning_is_told_by_its_group(cogitate: Command, kind: Kind) -> None:
+    _, out, _, _ = cogitate("methods", kind)
+    listed = json.loads(cogitate("methods", kind, "--json")[1])["methods"]
+
+    assert [(one["group"], one["name"]) for one in listed] == [
+        (kind, one.name) for one in learnings(kind)
+    ]
+    for one in learnings(kind):
+        told = (one.code, one.summary, one.paper, one.needs, one.costs, one.pays)
+        assert [text for text in told if text not in out] == []
+
+
+def test_without_a_group_there_is_a_line_for_every_method(cogitate: Command) -> None:
+    _, out, _, _ = cogitate("methods")
+    listed = json.loads(cogitate("methods", "--json")[1])["methods"]
+
+    assert len(listed) == len(methods()) + len(learnings())
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    told = [f"{one['name']} {one['summary']}" for one in listed]
+    assert [line for line in lines if line in told] == told
+
+
+def test_a_group_that_is_none_is_refused_with_those_that_are(cogitate: Command) -> None:
+    code, _, err, _ = cogitate("methods", "rewrads")
+    assert code == 2
+    assert "rewards" in err and "loops" in err
+
+
+def test_the_page_of_methods_is_the_one_that_the_code_makes(cogitate: Command) -> None:
     _, out, _, _ = cogitate("methods", "--markdown")
     page = Path(__file__).parents[2] / "docs" / "methods.md"
     assert page.read_text(encoding="utf-8") == out, (
@@ -48,6 +78,14 @@ def test_models_say_whether_the_embedded_one_is_ready(
     assert "hf/smollm2-135m (Apache-2.0): fetched at its first use" in out
     assert (embedded["name"], embedded["ready"]) == ("hf/smollm2-135m", False)
     assert "openai/" in out
+
+
+def test_models_of_a_folder_without_records_says_so(cogitate: Command, tmp_path: Path) -> None:
+    code, out, err, _ = cogitate("models", str(tmp_path))
+    assert (code, out) == (0, "")
+    assert "no weights in" in err
+    code, _, err, _ = cogitate("models", str(tmp_path / "none"))
+    assert code == 2 and "there is no such folder" in err
 
 
 def test_the_doctor_names_what_is_missing_and_never_shows_a_key(

@@ -12,10 +12,17 @@ from dataclasses import dataclass
 from cogitate.graphs import Relation, ThoughtGraph, ThoughtKind
 from cogitate.training.credit.outcomes import is_right, outcomes
 from cogitate.training.credit.record import Credit, Credited, Origin
+from cogitate.training.described import described
 
 __all__ = ["CriticAgreement"]
 
 
+@described(
+    "critic-agreement",
+    needs="critiques that say whether they accept, of one solution with a grade",
+    costs="nothing beyond the grades",
+    pays="to train a critic by what it accepts; its words may still be of no use to a refiner",
+)
 @dataclass(frozen=True)
 class CriticAgreement:
     """Give a critique 1 where its accept or reject equals the outcome of what it judged, else 0."""

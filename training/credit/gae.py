@@ -4,10 +4,18 @@ import math
 from collections.abc import Sequence
 
 from cogitate.errors import ConfigError, DataError
+from cogitate.training.described import described
 
 __all__ = ["gae"]
 
 
+@described(
+    "gae",
+    paper="Schulman et al. 2016, arXiv:1506.02438",
+    needs="rewards and values step by step",
+    costs="a model of values",
+    pays="where there is a critic: less noise for some bias, as `lam` says",
+)
 def gae(
     rewards: Sequence[float],
     values: Sequence[float],

@@ -18,6 +18,7 @@ from cogitate.training.credit.outcomes import outcomes
 from cogitate.training.credit.record import Credit, Credited, Origin
 from cogitate.training.credit.siblings import siblings
 from cogitate.training.credit.value_backup import ValueBackup
+from cogitate.training.described import described
 
 __all__ = ["GroupRelative", "LeaveOneOut", "group_relative", "leave_one_out"]
 
@@ -68,6 +69,13 @@ def leave_one_out(rewards: Sequence[float]) -> list[float]:
     return [reward - (total - reward) / (len(rewards) - 1) for reward in rewards]
 
 
+@described(
+    "group-relative",
+    paper="Shao et al. 2024, arXiv:2402.03300; without `std`: Liu et al. 2025, arXiv:2503.20783",
+    needs="graded siblings: replies to one prompt",
+    costs="nothing beyond the grades",
+    pays="where replies to one prompt are right and wrong; equal ones have no credit",
+)
 @dataclass(frozen=True)
 class GroupRelative:
     """Compare each thought with its siblings: (r - mean) / (std + epsilon)."""
@@ -99,6 +107,13 @@ class GroupRelative:
         )
 
 
+@described(
+    "leave-one-out",
+    paper="Ahmadian et al. 2024, arXiv:2402.14740",
+    needs="graded siblings: replies to one prompt",
+    costs="nothing beyond the grades",
+    pays="as `group-relative`, where the scale of the reward shall stay",
+)
 @dataclass(frozen=True)
 class LeaveOneOut:
     """Compare each thought with the mean of its siblings, itself left out."""

@@ -17,6 +17,7 @@ from cogitate.errors import ConfigError
 from cogitate.graphs import Deliberation, Thought, ThoughtGraph, ThoughtKind, gather
 from cogitate.training.credit.outcomes import is_right, outcomes
 from cogitate.training.credit.record import Credit, Credited, Origin
+from cogitate.training.described import described
 from cogitate.training.intervals import Interval, exact_interval
 
 __all__ = ["MonteCarloSteps", "roll_out"]
@@ -24,6 +25,13 @@ __all__ = ["MonteCarloSteps", "roll_out"]
 _LAST_STEPS = ("step", "proposal")
 
 
+@described(
+    "monte-carlo-steps",
+    paper="Math-Shepherd, Wang et al. 2024, arXiv:2312.08935",
+    needs="thoughts that are steps, and `roll_out` before it, or a search below them",
+    costs="k completions and grades a step",
+    pays="for labels of process models, where right answers can come of wrong steps only by luck",
+)
 @dataclass(frozen=True)
 class MonteCarloSteps:
     """Label each step by k completions that were rolled out from it."""

@@ -16,6 +16,7 @@ from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind
 from cogitate.training.credit.group_relative import group_relative
 from cogitate.training.credit.outcomes import outcomes
 from cogitate.training.credit.record import Credit, Credited, Origin
+from cogitate.training.described import described
 
 __all__ = ["ProcessGroupRelative", "process_group_relative"]
 
@@ -45,6 +46,13 @@ def process_group_relative(
     return advantages
 
 
+@described(
+    "process-group-relative",
+    paper="Shao et al. 2024, arXiv:2402.03300, 4.1.3",
+    needs="trajectories of steps to one problem, with scores of the steps",
+    costs="what scored the steps",
+    pays="where a process model or roll-outs rate steps better than chance",
+)
 @dataclass(frozen=True)
 class ProcessGroupRelative:
     """Compare the steps of all trajectories of a problem with each other."""

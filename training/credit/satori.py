@@ -17,6 +17,7 @@ from cogitate.errors import ConfigError, DataError
 from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind
 from cogitate.graphs.coat_text import Action, Meta, coat_actions, write_coat
 from cogitate.training.credit.outcomes import is_right, outcomes
+from cogitate.training.described import described
 
 __all__ = [
     "RestartState",
@@ -107,6 +108,13 @@ def restart_state(
     return RestartState(write_coat([*kept, Action(Meta.REFLECT, "")]), thought.id, back, right)
 
 
+@described(
+    "restart-states",
+    paper="Satori, Shen et al. 2025, arXiv:2502.02508",
+    needs="a graph with a right and a wrong trajectory",
+    costs="nothing beyond the grades",
+    pays="with a policy that reflects: it practises mending and leaving; starts for `grpo`",
+)
 def restart_states(
     graph: ThoughtGraph, grades: Mapping[str, float] | None = None, *, back: int = 2
 ) -> list[RestartState]:

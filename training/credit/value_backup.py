@@ -26,6 +26,7 @@ from cogitate.graphs import Thought, ThoughtGraph
 from cogitate.training.credit.outcomes import is_right, outcomes
 from cogitate.training.credit.record import Credit, Credited, Origin
 from cogitate.training.credit.siblings import siblings
+from cogitate.training.described import described
 from cogitate.training.intervals import Interval, exact_interval
 
 __all__ = ["PreferencePair", "ValueBackup"]
@@ -58,6 +59,13 @@ class _Value(NamedTuple):
         return exact_interval(self.value, self.draws)
 
 
+@described(
+    "value-backup",
+    paper="MALT, Motwani et al. 2024, arXiv:2412.01928",
+    needs="a graph with graded solutions; best a tree of several thoughts from each",
+    costs="nothing beyond the grades",
+    pays="where roles made thoughts from each other's: each gets a value, and siblings make pairs",
+)
 @dataclass(frozen=True)
 class ValueBackup:
     """Give each thought the mean value of what was made from it; positive above `threshold`."""

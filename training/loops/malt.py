@@ -25,6 +25,7 @@ from cogitate.graphs import CritiqueTree, GenerateCritiqueRefine, run
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
 from cogitate.training.credit import ValueBackup
+from cogitate.training.described import described
 from cogitate.training.filters import Unique
 from cogitate.training.harvest import harvest
 from cogitate.training.loops.course import AS_GIVEN, Course, LoopSettings
@@ -118,8 +119,23 @@ class _State(NamedTuple):
     """The folder of all rows so far."""
 
 
+@described(
+    "malt",
+    paper="Motwani et al. 2024, arXiv:2412.01928",
+    needs="problems with graders, and a team of generator, critic and refiner on one base",
+    costs=(
+        "an iteration: n + n² + n³ calls a problem, three SFT, two DPO, and a dev set "
+        "answered twice"
+    ),
+    pays=(
+        "where critics and refiners shall work together; with small models compare with "
+        "`star` at equal tokens"
+    ),
+)
 class MALT:
-    """The loop; iterate over it. The same call goes on where an earlier one was stopped.
+    """Learn roles from a tree of the team's own thoughts, by what became of each.
+
+    Iterate over it. The same call goes on where an earlier one was stopped.
 
     Args:
         team: Who learns, and is judged: a generator, a critic and a refiner.

@@ -24,6 +24,7 @@ from cogitate.inference import Message
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
 from cogitate.training.coat_chains import choose_chains
+from cogitate.training.described import described
 from cogitate.training.harvest import harvest
 from cogitate.training.loops.course import AS_GIVEN, Course
 from cogitate.training.loops.digests import digest, digest_of_problems
@@ -67,8 +68,20 @@ class _State(NamedTuple):
     """The last promoted policy."""
 
 
+@described(
+    "satori",
+    paper="Shen et al. 2025, arXiv:2502.02508",
+    needs="problems with graders, a base, and agents that make the first chains",
+    costs=(
+        "once new tokens and an SFT; an iteration: chains, an outcome model, GRPO from "
+        "restarts, and a dev set answered twice"
+    ),
+    pays="where one model shall reflect by itself; the dearest loop",
+)
 class Satori:
-    """The loop; iterate over it. The same call goes on where an earlier one was stopped.
+    """Learn to reflect and to explore in one chain: by format, then by reward from restarts.
+
+    Iterate over it. The same call goes on where an earlier one was stopped.
 
     Args:
         policy: Makes the team around the model that learns; its agents sample at the temperature of

@@ -26,6 +26,7 @@ from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
 from cogitate.training.curriculum import Curriculum, PassRate
 from cogitate.training.dataset import distinct
+from cogitate.training.described import described
 from cogitate.training.harvest import harvest
 from cogitate.training.loops.course import AS_GIVEN, Course, LoopSettings
 from cogitate.training.loops.digests import digest, digest_of_problems
@@ -106,8 +107,20 @@ class _State(NamedTuple):
     rates: Mapping[str, PassRate] = {}
 
 
+@described(
+    "star",
+    paper=(
+        "Zelikman et al. 2022, arXiv:2203.14465; ReST: Gulcehre et al. 2023, "
+        "arXiv:2308.08998; rejection sampling: Yuan et al. 2023, arXiv:2308.01825"
+    ),
+    needs="problems with graders, and a policy that is right now and then (or `first`)",
+    costs="an iteration: `samples` calls a problem, an SFT, and a dev set answered twice",
+    pays="first: the cheapest loop, and the baseline of the others",
+)
 class STaR:
-    """The loop; iterate over it. The same call goes on where an earlier one was stopped.
+    """Learn from one's own replies, those that a grader verified.
+
+    Iterate over it. The same call goes on where an earlier one was stopped.
 
     Args:
         team: Who learns, and is judged.

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from cogitate.errors import DataError
 from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind, coat_actions, parse_coat
 from cogitate.tasks import has_answer_line
+from cogitate.training.described import described
 from cogitate.training.rewards.outcome import failed
 
 __all__ = ["FormatReward", "keeps_format"]
 
 
+@described(
+    "format",
+    needs="nothing but the text",
+    costs="nothing",
+    pays="early, as a small part or as a gate: alone it is met by empty forms",
+)
 @dataclass(frozen=True)
 class FormatReward:
     """Reward a solution that marks an answer, a critique that accepts or rejects, a verdict."""

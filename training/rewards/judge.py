@@ -15,6 +15,7 @@ from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind
 from cogitate.graphs.thought import position_of
 from cogitate.graphs.verify import shown
 from cogitate.inference import Engine, Request
+from cogitate.training.described import described
 from cogitate.training.rewards.judge_audit import JudgeAudit
 from cogitate.training.rewards.outcome import failed
 from cogitate.training.rewards.reward import Reward
@@ -22,6 +23,13 @@ from cogitate.training.rewards.reward import Reward
 __all__ = ["Gated", "JudgeReward"]
 
 
+@described(
+    "judge",
+    paper="its faults: Zhao et al. 2025, arXiv:2507.08794",
+    needs="a model that writes scores; `judge_audit` says how often it accepts what is wrong",
+    costs="`samples` calls a reply",
+    pays="for text that no rule grades, where its audit is good; behind a gate",
+)
 @dataclass(frozen=True)
 class JudgeReward:
     """Reward a solution by the mean of the scores that a model writes, in [0, 1].
@@ -74,6 +82,12 @@ class JudgeReward:
         return sum(scores) / len(scores) if scores else None
 
 
+@described(
+    "gated",
+    needs="a rule that opens or shuts",
+    costs="the rule's; the reward's only for what passes",
+    pays="before a judge or a model that could be fooled, or that costs calls",
+)
 @dataclass(frozen=True)
 class Gated:
     """Ask a reward only about what a rule lets through; the rest gets `closed`."""

@@ -11,12 +11,20 @@ from cogitate.graphs import Thought, ThoughtGraph
 from cogitate.training.credit.length import length_reward, overlong_penalty
 from cogitate.training.credit.outcomes import is_right
 from cogitate.training.credit.siblings import siblings
+from cogitate.training.described import described
 from cogitate.training.rewards.outcome import failed, grade_of
 from cogitate.training.rewards.reward import Member
 
 __all__ = ["LengthReward", "OverlongPenalty", "length_of"]
 
 
+@described(
+    "length",
+    paper="Kimi k1.5, arXiv:2501.12599",
+    needs="groups of replies to one prompt, and grades",
+    costs="nothing beyond the grades",
+    pays="late, where replies are right and too long; early it teaches to say little",
+)
 @dataclass(frozen=True)
 class LengthReward:
     """From +0.5 for the shortest to -0.5 for the longest of a group; a wrong one gains nothing."""
@@ -42,6 +50,13 @@ class LengthReward:
         return rewards
 
 
+@described(
+    "overlong",
+    paper="DAPO, Yu et al. 2025, arXiv:2503.14476",
+    needs="the limit of a reply in tokens",
+    costs="nothing",
+    pays="where replies run into their limit and cut ones would be punished at once",
+)
 @dataclass(frozen=True)
 class OverlongPenalty:
     """Give 0, then a slope down to -1 over the last `cache` tokens before `limit`."""

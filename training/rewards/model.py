@@ -7,11 +7,21 @@ from cogitate.errors import CogitateError, ConfigError, EngineError
 from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind
 from cogitate.graphs.verify import by_reward
 from cogitate.inference import Engine
+from cogitate.training.described import described
 from cogitate.training.rewards.outcome import failed
 
 __all__ = ["ModelReward"]
 
 
+@described(
+    "model",
+    needs="an engine that rates: an outcome model, or a process model for steps",
+    costs="a rating of each reply",
+    pays=(
+        "where there is no grader, or a grade is too rare; a policy finds its faults, so look "
+        "for signs"
+    ),
+)
 @dataclass(frozen=True)
 class ModelReward:
     """Reward a solution or a step by what a reward model rates it, in [0, 1].

@@ -7,10 +7,17 @@ from cogitate.graphs import Relation, Thought, ThoughtGraph, ThoughtKind
 from cogitate.graphs.once import Once
 from cogitate.tasks import Grader, grader_for
 from cogitate.training.credit.outcomes import is_right
+from cogitate.training.described import described
 
 __all__ = ["AgreementReward", "OutcomeReward", "failed", "grade_of"]
 
 
+@described(
+    "outcome",
+    needs="solutions that a grader can grade",
+    costs="a grade",
+    pays="always, as the reward that others are measured by; it says nothing of how to get there",
+)
 @dataclass(frozen=True)
 class OutcomeReward:
     """Reward a solution that a grader finds right."""
@@ -32,6 +39,12 @@ class OutcomeReward:
         return self.wrong + share * (self.right - self.wrong)
 
 
+@described(
+    "agreement",
+    needs="critiques of one whole solution that a grader can grade",
+    costs="a grade",
+    pays="to train a critic by what it accepts, whatever was made of its critique",
+)
 @dataclass(frozen=True)
 class AgreementReward:
     """Reward a critique that accepts what a grader finds right, and rejects what is wrong."""

@@ -12,6 +12,7 @@ from typing import Self
 from cogitate.graphs import Relation, Thought, ThoughtGraph, ThoughtKind
 from cogitate.training.credit.outcomes import is_right
 from cogitate.training.credit.satori import RestartState, reflection_bonus
+from cogitate.training.described import described
 from cogitate.training.rewards.outcome import grade_of
 
 __all__ = ["ReflectionReward"]
@@ -19,6 +20,15 @@ __all__ = ["ReflectionReward"]
 _LOOKED_BACK = (Relation.REFINES, Relation.REFLECTS)
 
 
+@described(
+    "reflection",
+    paper="Satori, Shen et al. 2025, arXiv:2502.02508",
+    needs=(
+        "grades of a reply and of what it began with: a restart state, or a draft that it refines"
+    ),
+    costs="a grade of each",
+    pays="with restarts, or for refiners: to mend what is wrong and leave what is right",
+)
 @dataclass(frozen=True)
 class ReflectionReward:
     """Give +beta for wrong to right, -beta for right to wrong, and else 0."""

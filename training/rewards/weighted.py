@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from cogitate.errors import ConfigError, StoreError
 from cogitate.graphs import Thought, ThoughtGraph, gather
+from cogitate.training.described import described
 from cogitate.training.rewards.format import FormatReward
 from cogitate.training.rewards.judge import Gated, JudgeReward
 from cogitate.training.rewards.judge_audit import JudgeAudit
@@ -56,6 +57,12 @@ class Scored:
     """What a part failed with."""
 
 
+@described(
+    "weighted",
+    needs="other rewards",
+    costs="those of its parts",
+    pays="where several things count: every part is kept apart in the report",
+)
 @dataclass(frozen=True)
 class Weighted:
     """A weighted sum of rewards."""
@@ -113,6 +120,13 @@ class Weighted:
         return Scored(member.thought.id, total, parts, "; ".join(failed))
 
 
+@described(
+    "satori",
+    paper="Satori, Shen et al. 2025, arXiv:2502.02508",
+    needs="grades, an outcome model, and restart states",
+    costs="a grade and a rating of each reply",
+    pays="for chains that reflect, with restarts",
+)
 def satori_sum(orm: Reward, reflection: ReflectionReward | None = None) -> Weighted:
     """Return Satori's reward: (1[correct] - 1) + the reward model's sigmoid + the bonus."""
     return Weighted(

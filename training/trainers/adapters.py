@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cogitate.errors import ConfigError
+from cogitate.training.described import described
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -39,12 +40,25 @@ class _Choice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+@described(
+    "full",
+    needs="memory for weights, gradients and two moments of each",
+    costs="about four times the memory of the weights; engines load a whole model anew",
+    pays="for new tokens, and for small models",
+)
 class FullWeights(_Choice):
     """Every weight of the model."""
 
     kind: Literal["full"] = "full"
 
 
+@described(
+    "lora",
+    paper="Hu et al. 2021, arXiv:2106.09685; `bits`: QLoRA, Dettmers et al. 2023, arXiv:2305.14314",
+    needs="linear layers; with `bits` the package bitsandbytes",
+    costs="the weights in memory (a quarter or less of float32 with `bits`), and little more",
+    pays="nearly always: one engine wears the adapters of all roles at once",
+)
 class LoRA(_Choice):
     """A product of two thin matrices beside each linear layer."""
 
@@ -62,6 +76,13 @@ class LoRA(_Choice):
     adapter: merge it into its base (see `merge`)."""
 
 
+@described(
+    "adalora",
+    paper="Zhang et al. 2023, arXiv:2303.10512",
+    needs="a training in one go, of a known number of steps",
+    costs="as LoRA, at the first rank; engines do not wear it: merge it",
+    pays="where the rank must be low and layers differ in what they need",
+)
 class AdaLoRA(_Choice):
     """LoRA that prunes the singular values that matter least, down to a mean rank."""
 
@@ -77,6 +98,13 @@ class AdaLoRA(_Choice):
     layers: tuple[str, ...] | None = None
 
 
+@described(
+    "prefix",
+    paper="Li and Liang 2021, arXiv:2101.00190",
+    needs="a model with a key-value cache",
+    costs="the fewest weights of all layers; a longer context in each pass; it cannot be merged",
+    pays="to compare with: in the paper of LoRA that does better with as many weights",
+)
 class PrefixTuning(_Choice):
     """Trained keys and values before the prompt, in every layer."""
 
@@ -84,6 +112,13 @@ class PrefixTuning(_Choice):
     tokens: int = Field(default=16, ge=1)
 
 
+@described(
+    "prompt",
+    paper="Lester et al. 2021, arXiv:2104.08691",
+    needs="a large model: in the paper small ones fall far behind full weights",
+    costs="a few embeddings; a longer context in each pass; it cannot be merged",
+    pays="to compare with; with large models and very little memory",
+)
 class PromptTuning(_Choice):
     """Trained embeddings before the prompt."""
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cogitate.errors import ConfigError
-from cogitate.inference.hf.locate import fetch
+from cogitate.training.described import described
 from cogitate.training.objectives import bfpo_loss, bfpo_target
 from cogitate.training.rows import PreferenceRow
 from cogitate.training.trainers.offline import (
@@ -29,6 +29,7 @@ from cogitate.training.trainers.offline import (
 from cogitate.training.trainers.policy.batch import Scored
 from cogitate.training.trainers.policy.model import load_policy
 from cogitate.training.trainers.policy.policy import Predicted
+from cogitate.training.trainers.weights import Start
 
 __all__ = ["BFPOSettings", "SafetyPair", "train_bfpo"]
 
@@ -57,6 +58,13 @@ class _Pair(NamedTuple):
     target: float
 
 
+@described(
+    "bfpo",
+    paper="Zhang et al. 2024, arXiv:2408.15313",
+    needs="`SafetyPair`s with token ids: the more helpful reply is chosen, each is safe or not",
+    costs="passes of policy and reference over both replies",
+    pays="where helpful and safe pull apart, and both were labelled",
+)
 def train_bfpo(
     pairs: Sequence[SafetyPair],
     base: str,
@@ -80,8 +88,8 @@ def train_bfpo(
         ConfigError: Nothing to learn from, or replies without this model's token ids.
     """
     settings = settings or BFPOSettings()
-    folder, began = fetch(base.removeprefix("hf/")), time.perf_counter()
-    responses = Responses(folder)
+    start, began = Start.at(base, adapter), time.perf_counter()
+    responses = Responses(start.folder)
     units, left_out = [], {"too long": 0}
     for pair in pairs:
         one = _encode(pair, responses, settings)
@@ -94,7 +102,7 @@ def train_bfpo(
         raise ConfigError(f"no pairs to train on ({left_out}): give some, or raise max_tokens")
     accelerator = Accelerator()
     policy = load_policy(
-        folder, rank=settings.rank, seed=settings.seed, values=False, adapter=adapter
+        start.folder, rank=settings.rank, seed=settings.seed, values=False, adapter=adapter
     )
 
     def loss(forward: Callable[..., Predicted], some: Sequence[_Pair]) -> Tensor:
@@ -107,8 +115,7 @@ def train_bfpo(
     seconds = keep(
         output,
         policy.save,
-        parent=base if adapter is None else str(adapter),
-        base=folder,
+        start=start,
         method="bfpo",
         settings=settings,
         rows=[scored for pair in units for scored in (pair.chosen, pair.rejected)],

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cogitate.errors import ConfigError
 from cogitate.inference.request import Prefix
+from cogitate.training.described import described
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.adapters import Adapter, LoRA
 from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
@@ -43,6 +44,16 @@ class DistillationSettings(BaseModel):
     """Starts of more tokens are left out and counted."""
 
 
+@described(
+    "distillation",
+    paper="Agarwal et al. 2023, arXiv:2306.13649; reverse KL: Gu et al. 2023, arXiv:2306.08543",
+    needs="`PromptRow`s, and a teacher with the same vocabulary",
+    costs="samples of the student, and a pass of student and teacher over them; both are in memory",
+    pays=(
+        "where a better model of the same family is at hand, and what it wrote itself was "
+        "learned already"
+    ),
+)
 def train_distillation(
     starts: Sequence[PromptRow],
     base: str,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cogitate.training.described import described
 from cogitate.training.rows import PreferenceRow
 from cogitate.training.trainers.adapters import Adapter, LoRA
 from cogitate.training.trainers.fit import OnStep, Trained, begin
@@ -90,6 +91,16 @@ class DPOSettings(BaseModel):
         return {self.loss: 1.0} if isinstance(self.loss, str) else self.loss
 
 
+@described(
+    "dpo",
+    paper="Rafailov et al. 2023, arXiv:2305.18290",
+    needs="`PreferenceRow`s: a better and a worse reply to one prompt",
+    costs=(
+        "passes of policy and reference over both replies; with full weights the reference is "
+        "a second model in memory"
+    ),
+    pays="after supervised training of the same role, where siblings differ in worth",
+)
 def train_dpo(
     rows: Sequence[PreferenceRow],
     base: str,

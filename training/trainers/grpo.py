@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cogitate.errors import ConfigError
+from cogitate.training.described import described
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.adapters import Adapter, LoRA
 from cogitate.training.trainers.background import Background
@@ -108,6 +109,18 @@ class GRPOSettings(BaseModel):
         return math.ceil(batches * self.iterations * how.epochs)
 
 
+@described(
+    "grpo",
+    paper="Shao et al. 2024, arXiv:2402.03300; its kin by `variant`: Dr. GRPO, DAPO, GSPO, CISPO",
+    needs=(
+        "`PromptRow`s, and a sampler that thinks with the policy as it is and rewards it, in groups"
+    ),
+    costs=(
+        "a group of rollouts to each start, then a pass over each; the reference's too with "
+        "`beta` above 0"
+    ),
+    pays="where the policy is right now and then: groups that are equal teach nothing",
+)
 def train_grpo(
     starts: Sequence[PromptRow],
     sampler: Sampler,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from cogitate.errors import ConfigError
+from cogitate.training.described import described
 from cogitate.training.rows import KTORow
 from cogitate.training.trainers.adapters import Adapter, LoRA
 from cogitate.training.trainers.fit import OnStep, Trained, begin
@@ -55,6 +56,13 @@ class Judged(NamedTuple):
     label: bool
 
 
+@described(
+    "kto",
+    paper="Ethayarajh et al. 2024, arXiv:2402.01306",
+    needs="`KTORow`s: replies that are wanted or not, two or more prompts",
+    costs="passes of policy and reference over each reply, and over it after another prompt",
+    pays="where replies have no siblings to be compared with",
+)
 def train_kto(
     rows: Sequence[KTORow],
     base: str,

@@ -20,7 +20,7 @@ def merge(base: str, adapter: Path, output: Path) -> Path:
     """Save a base with an adapter merged into it, and return the folder.
 
     The weights are in float32, in which adapters are trained. Its record is the adapter's: which
-    rows it was trained on, and how.
+    rows it was trained on, and how. It also says which adapter that was.
 
     Args:
         base: A model's name or its folder.
@@ -33,7 +33,10 @@ def merge(base: str, adapter: Path, output: Path) -> Path:
     start = Start.at(base, adapter)
     found = keep_model(load_policy(start), tokenizer_of(start), output, start, method="merge")
     if (adapter / FILE).is_file():
-        shutil.copy(adapter / FILE, output / FILE)
+        said = Checkpoint.load(adapter)
+        said.model_copy(
+            update={"merged": start.adapter_revision, "merged_from": start.parent}
+        ).save(output)
     return found
 
 
@@ -62,8 +65,8 @@ def keep_model(
     model.save_pretrained(half)
     tokenizer.save_pretrained(half)
     Checkpoint(
-        parent=start.base if start.adapter is None else str(start.adapter),
-        parent_revision=start.adapter_revision or start.revision,
+        parent=start.parent,
+        parent_revision=start.parent_revision,
         base=start.base,
         base_revision=start.revision,
         method=method,

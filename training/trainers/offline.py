@@ -30,6 +30,7 @@ from cogitate.training.rows import Reply
 from cogitate.training.trainers.policy.batch import Batch, Scored, collate
 from cogitate.training.trainers.policy.policy import Policy, Predicted
 from cogitate.training.trainers.policy.rollouts import Rollout
+from cogitate.training.trainers.weights import Start
 
 __all__ = [
     "Fitted", "LogRatios", "OfflineSettings", "Responses", "fit", "keep", "log_ratios",
@@ -198,8 +199,7 @@ def keep(
     output: Path,
     save: Callable[[Path], None],
     *,
-    parent: str,
-    base: Path,
+    start: Start,
     method: str,
     settings: BaseModel,
     rows: Sequence[Scored],
@@ -212,8 +212,7 @@ def keep(
     Args:
         output: The folder.
         save: Writes the weights into a folder.
-        parent: What training began with.
-        base: The base model's folder.
+        start: What training began with.
         method: As the record names it.
         settings: Of the training.
         rows: Every response that was learned from.
@@ -231,8 +230,10 @@ def keep(
         work.mkdir(parents=True)
         save(work)
         Checkpoint(
-            parent=parent,
-            parent_revision=fingerprint(base),
+            parent=start.parent,
+            parent_revision=start.parent_revision,
+            base=start.base,
+            base_revision=start.revision,
             method=method,
             settings=settings.model_dump(mode="json"),
             rows=len(rows),

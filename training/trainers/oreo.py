@@ -24,7 +24,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrai
 
 from cogitate.errors import ConfigError
 from cogitate.inference.hf.load import ONE_AT_A_TIME
-from cogitate.inference.hf.locate import fetch
+from cogitate.training.described import described
 from cogitate.training.objectives import (
     exact_kl,
     oreo_policy_loss,
@@ -42,6 +42,7 @@ from cogitate.training.trainers.offline import (
 from cogitate.training.trainers.policy.batch import Inputs, Scored
 from cogitate.training.trainers.policy.model import LanguagePolicy, load_policy
 from cogitate.training.trainers.policy.policy import Predicted
+from cogitate.training.trainers.weights import Start
 
 __all__ = ["OREOSettings", "OREOTrained", "train_oreo"]
 
@@ -98,6 +99,15 @@ class _Pair(torch.nn.Module):
         return self.policy.reference(inputs)
 
 
+@described(
+    "oreo",
+    paper="Wang et al. 2024, arXiv:2412.16145",
+    needs="`StepRow`s with a grade, and token ids of every step",
+    costs="passes of policy, reference and a value model, which is a second model in memory",
+    pays=(
+        "where kept solutions are right or wrong and unpaired; its value model guides a beam search"
+    ),
+)
 def train_oreo(
     rows: Sequence[StepRow],
     base: str,
@@ -121,7 +131,8 @@ def train_oreo(
         ConfigError: Nothing to learn from, or steps without token ids.
     """
     settings = settings or OREOSettings()
-    folder, began = fetch(base.removeprefix("hf/")), time.perf_counter()
+    start, began = Start.at(base, adapter), time.perf_counter()
+    folder = start.folder
     units, left_out = _solutions(rows, Responses(folder), settings)
     if not units:
         raise ConfigError(f"no solutions to train on ({left_out}): give some that were graded")
@@ -145,8 +156,7 @@ def train_oreo(
         seconds = keep(
             output / name,
             save,
-            parent=base if adapter is None or name == "value" else str(adapter),
-            base=folder,
+            start=start if name == "policy" else Start.at(base),
             method=f"oreo-{name}",
             settings=settings,
             rows=[unit.scored for unit in units],

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cogitate.training.described import described
 from cogitate.training.rows import PreferenceRow
 from cogitate.training.trainers.adapters import Adapter, LoRA
 from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
@@ -42,6 +43,13 @@ class ORPOSettings(BaseModel):
     """Pairs of which prompt and reply have more tokens are left out and counted."""
 
 
+@described(
+    "orpo",
+    paper="Hong et al. 2024, arXiv:2403.07691",
+    needs="`PreferenceRow`s: a better and a worse reply to one prompt",
+    costs="a pass over both replies, and no reference",
+    pays="in place of supervised training and DPO, in one stage; where memory is short",
+)
 def train_orpo(
     rows: Sequence[PreferenceRow],
     base: str,
@@ -51,7 +59,9 @@ def train_orpo(
     start: Path | None = None,
     on_step: OnStep | None = None,
 ) -> Trained:
-    """Train on pairs of a better and a worse reply; arguments and result are those of `train_dpo`.
+    """Train on pairs of a better and a worse reply, without a reference.
+
+    Arguments and result are those of `train_dpo`.
 
     Raises:
         ConfigError: No pair is left, or weights that cannot be trained so.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cogitate.errors import ConfigError
+from cogitate.training.described import described
 from cogitate.training.rows import KTORow, StepRow
 from cogitate.training.trainers.classifier import RewardSettings, classifier, padded
 from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
@@ -35,6 +36,15 @@ class Outcome(NamedTuple):
     """How right it is, in [0, 1]."""
 
 
+@described(
+    "outcome-model",
+    paper="Cobbe et al. 2021, arXiv:2110.14168",
+    needs="`KTORow`s, or `StepRow`s with a grade: replies that are right or wrong",
+    costs="a pass back and forth over each reply; saved as a whole model",
+    pays=(
+        "where a grader was there in training and is not when answering: for best-of-n and rewards"
+    ),
+)
 def train_outcome_model(
     rows: Sequence[KTORow | StepRow],
     base: str,

@@ -23,8 +23,8 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from cogitate.errors import ConfigError
-from cogitate.inference.hf.locate import fetch, fingerprint
 from cogitate.training.checkpoint import Checkpoint
+from cogitate.training.described import described
 from cogitate.training.trainers.policy import (
     LanguagePolicy,
     Learner,
@@ -35,6 +35,7 @@ from cogitate.training.trainers.policy import (
     load_policy,
 )
 from cogitate.training.trainers.policy.state import restore, save
+from cogitate.training.trainers.weights import Start
 
 __all__ = ["PolicyGradientTrainer", "PolicyTrained"]
 
@@ -54,8 +55,15 @@ class PolicyTrained(NamedTuple):
     seconds: float
 
 
+@described(
+    "policy-gradient",
+    paper="see the objectives",
+    needs="prompts, and a function that samples rollouts with token ids and says what they earned",
+    costs="rollouts and a pass over each; with `gae` a value head, with a KL the reference's pass",
+    pays="where the objective is not one of `grpo`'s, or rollouts come from code of one's own",
+)
 class PolicyGradientTrainer(Generic[P]):
-    """Trains one policy. The weights are loaded when it is made.
+    """Trains one policy by any of the objectives. The weights are loaded when it is made.
 
     Args:
         base: A model's name, such as `hf/smollm2-135m`, or its folder.
@@ -80,12 +88,11 @@ class PolicyGradientTrainer(Generic[P]):
         accelerator: Accelerator | None = None,
     ) -> None:
         self.settings = settings or PolicyGradientSettings()
-        self._base, self._output = base, output
-        self._folder = fetch(base.removeprefix("hf/"))
-        self._parent = base if adapter is None else str(adapter)
+        self._output = output
+        self._start = Start.at(base, adapter)
         objective = self.settings.objective
         self.policy: LanguagePolicy = load_policy(
-            self._folder,
+            self._start.folder,
             rank=self.settings.rank,
             seed=self.settings.schedule.seed,
             values=objective.has_values,
@@ -181,8 +188,10 @@ class PolicyGradientTrainer(Generic[P]):
         shutil.rmtree(work, ignore_errors=True)
         self.policy.save(work)
         Checkpoint(
-            parent=self._parent,
-            parent_revision=fingerprint(self._folder),
+            parent=self._start.parent,
+            parent_revision=self._start.parent_revision,
+            base=self._start.base,
+            base_revision=self._start.revision,
             method="policy-gradient",
             settings=self.settings.model_dump(mode="json"),
             rows=0 if metrics is None else metrics.rows,

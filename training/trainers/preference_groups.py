@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cogitate.errors import ConfigError
-from cogitate.inference.hf.locate import fetch
+from cogitate.training.described import described
 from cogitate.training.objectives import group_margin, mdpo_loss, mipo_loss
 from cogitate.training.rows import RankedRow
 from cogitate.training.trainers.offline import (
@@ -30,6 +30,7 @@ from cogitate.training.trainers.offline import (
 from cogitate.training.trainers.policy.batch import Scored
 from cogitate.training.trainers.policy.model import load_policy
 from cogitate.training.trainers.policy.policy import Predicted
+from cogitate.training.trainers.weights import Start
 
 __all__ = ["PreferenceGroupSettings", "train_preference_groups"]
 
@@ -49,6 +50,16 @@ class _Groups(NamedTuple):
     rejected: list[Scored]
 
 
+@described(
+    "preference-groups",
+    paper="mDPO and mIPO: Wang et al. 2024, arXiv:2410.12138",
+    needs="`RankedRow`s with token ids: several replies to one prompt and their values",
+    costs="passes of policy and reference over all replies of a row",
+    pays=(
+        "where a prompt has several better and worse replies: one pair of them is a matter of "
+        "chance"
+    ),
+)
 def train_preference_groups(
     rows: Sequence[RankedRow],
     base: str,
@@ -72,8 +83,8 @@ def train_preference_groups(
         ConfigError: Nothing to learn from, or replies without this model's token ids.
     """
     settings = settings or PreferenceGroupSettings()
-    folder, began = fetch(base.removeprefix("hf/")), time.perf_counter()
-    responses = Responses(folder)
+    start, began = Start.at(base, adapter), time.perf_counter()
+    responses = Responses(start.folder)
     units, left_out = [], {"one side": 0, "too long": 0}
     for row in rows:
         groups = _groups(row, responses, settings.threshold)
@@ -88,7 +99,7 @@ def train_preference_groups(
         raise ConfigError(f"no groups to train on ({left_out}): give rows with both sides")
     accelerator = Accelerator()
     policy = load_policy(
-        folder, rank=settings.rank, seed=settings.seed, values=False, adapter=adapter
+        start.folder, rank=settings.rank, seed=settings.seed, values=False, adapter=adapter
     )
 
     def loss(forward: Callable[..., Predicted], some: Sequence[_Groups]) -> Tensor:
@@ -115,8 +126,7 @@ def train_preference_groups(
     seconds = keep(
         output,
         policy.save,
-        parent=base if adapter is None else str(adapter),
-        base=folder,
+        start=start,
         method=settings.loss,
         settings=settings,
         rows=[scored for groups in units for side in groups for scored in side],

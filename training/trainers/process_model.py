@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cogitate.errors import ConfigError
+from cogitate.training.described import described
 from cogitate.training.rows import StepRow
 from cogitate.training.trainers.classifier import RewardSettings, classifier, padded
 from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
@@ -37,6 +38,16 @@ class Steps(NamedTuple):
     """At the last token of each step that has one; `IGNORED` elsewhere."""
 
 
+@described(
+    "process-model",
+    paper=(
+        "Lightman et al. 2023, arXiv:2305.20050; labels by roll-outs: Wang et al. 2023, "
+        "arXiv:2312.08935"
+    ),
+    needs="`StepRow`s with labels of steps",
+    costs="a pass back and forth over each solution; its labels cost k roll-outs a step",
+    pays="for searches over steps, and for advantages by step",
+)
 def train_process_model(
     rows: Sequence[StepRow],
     base: str,

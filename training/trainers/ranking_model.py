@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cogitate.errors import ConfigError
+from cogitate.training.described import described
 from cogitate.training.rows import RankedRow
 from cogitate.training.trainers.classifier import RewardSettings, classifier, padded
 from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
@@ -34,6 +35,13 @@ class Ranking(NamedTuple):
     ranks: list[int | None]
 
 
+@described(
+    "ranking-model",
+    paper="Plackett 1975; Luce 1959",
+    needs="`RankedRow`s: several replies to one prompt and their values",
+    costs="a pass back and forth over all replies of a row, in one batch; saved as a whole model",
+    pays="where more than two replies are ranked: all of the order is used",
+)
 def train_ranking_model(
     rows: Sequence[RankedRow],
     base: str,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from cogitate.errors import ConfigError
+from cogitate.training.described import described
 from cogitate.training.rows import PreferenceRow
 from cogitate.training.trainers.classifier import RewardSettings, classifier
 from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
@@ -38,6 +39,13 @@ class Rated(NamedTuple):
     margin: float
 
 
+@described(
+    "reward-model",
+    paper="Bradley and Terry 1952; margin: Touvron et al. 2023, arXiv:2307.09288",
+    needs="`PreferenceRow`s: a better and a worse reply to one prompt",
+    costs="a pass back and forth over both replies; saved as a whole model",
+    pays="where replies are known to be better or worse, not right or wrong",
+)
 def train_reward_model(
     rows: Sequence[PreferenceRow],
     base: str,

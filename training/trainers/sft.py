@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from cogitate.errors import ConfigError
+from cogitate.training.described import described
 from cogitate.training.rows import SFTRow
 from cogitate.training.trainers.adapters import Adapter, LoRA
 from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
@@ -41,6 +42,18 @@ class SFTSettings(BaseModel):
         return self.optimisation.steps(rows)
 
 
+@described(
+    "sft",
+    paper=(
+        "from a teacher: Hinton et al. 2015, arXiv:1503.02531; Kim and Rush 2016, arXiv:1606.07947"
+    ),
+    needs="`SFTRow`s: replies worth imitating",
+    costs="a pass back and forth over each row and epoch",
+    pays=(
+        "to begin with: for a format, and where right replies are at hand; it learns nothing "
+        "from wrong ones"
+    ),
+)
 def train_sft(
     rows: Sequence[SFTRow],
     base: str,
@@ -50,7 +63,7 @@ def train_sft(
     start: Path | None = None,
     on_step: OnStep | None = None,
 ) -> Trained:
-    """Train on rows.
+    """Train on replies that are worth imitating.
 
     Args:
         rows: What to imitate.

@@ -80,6 +80,16 @@ class Start(NamedTuple):
             raise ConfigError(f"{adapter} holds no adapter to go on with: give one that was saved")
         return cls(base, folder, fingerprint(folder), adapter, revision_of(adapter))
 
+    @property
+    def parent(self) -> str:
+        """What training begins with, by name or folder: the adapter, or else the base."""
+        return self.base if self.adapter is None else str(self.adapter)
+
+    @property
+    def parent_revision(self) -> str:
+        """Which weights these are."""
+        return self.adapter_revision or self.revision
+
 
 class Loaded(NamedTuple):
     """What a trainer is given."""

@@ -1,5 +1,6 @@
-"""`cogitate methods`: the ways of thinking that have a name."""
+"""`cogitate methods`: the ways of thinking and of learning that have a name."""
 
+from enum import StrEnum
 from typing import Annotated
 from urllib.parse import quote
 
@@ -8,95 +9,115 @@ from pydantic import JsonValue
 
 import cogitate.cli.options as options
 from cogitate.cli.failure import Debug, reported
+from cogitate.cli.methods_page import GROUPS, page
 from cogitate.cli.terminal import emit, emit_json
 from cogitate.graphs import Method
-from cogitate.graphs import methods as named
+from cogitate.graphs import methods as strategies
+from cogitate.training.methods import Kind, Learning, learnings
 
-__all__ = ["methods", "page"]
+__all__ = ["methods"]
 
-Markdown = Annotated[
-    bool, typer.Option("--markdown", help="Write them as a page of documentation.")
+
+class Group(StrEnum):
+    """What the command lists, in the order in which it does."""
+
+    STRATEGIES = "strategies"
+    TRAINERS = "trainers"
+    OBJECTIVES = "objectives"
+    ADAPTERS = "adapters"
+    REWARDS = "rewards"
+    CREDIT = "credit"
+    LOOPS = "loops"
+
+
+One = Annotated[
+    Group | None,
+    typer.Argument(metavar="[GROUP]", help="Tell all of one group.", show_default=False),
 ]
-
-_HEAD = """\
-# Methods
-
-<!-- Made by `cogitate methods --markdown`: edit the strategies in graphs/strategies/ instead. -->
-
-Every strategy that has a name: `--strategy 'NAME?PARAMETER=VALUE&…'` on the command line, a class
-in Python. Calls are those of models for one problem, verifiers and critics included; one sampled
-completion is one call, however completions are batched. The [evaluation](evaluation.md) tells where
-search loses.
-"""
+Markdown = Annotated[
+    bool, typer.Option("--markdown", help="Write all of them as a page of documentation.")
+]
 
 
 @reported
 def methods(
+    group: One = None,
     markdown: Markdown = False,
     json: options.Json = False,
     seed: options.Seed = 0,
     debug: Debug = False,
 ) -> None:
-    """List the strategies: parameters, model calls for one problem, and when they pay.
+    """List what there is: ways to think, trainers, rewards, credit, loops, and when each pays.
 
     \b
     cogitate methods
+    cogitate methods trainers
     cogitate methods --markdown > docs/methods.md
     """
+    thinking = [*strategies().values()] if group in (None, Group.STRATEGIES) else []
+    learning = [one for one in learnings() if group in (None, Group(one.kind))]
     if json:
-        emit_json({"methods": [_record(method) for method in named().values()]})
-        return
-    if markdown:
+        emit_json({"methods": [*map(_strategy, thinking), *map(_learning, learning)]})
+    elif markdown:
         emit(page(), end="")
-        return
-    for method in named().values():
-        parameters = "&".join(
-            f"{name}={quote(default) if isinstance(default, str) else default}"
-            for name, default in method.parameters.items()
-        )
-        emit(f"{method.name}{'?' if parameters else ''}{parameters}\n    {method.summary}")
-        for label, text in (
-            ("paper", method.paper),
-            ("calls", method.calls),
-            ("pays", method.pays),
-        ):
-            if text:
-                emit(f"    {label}: {text}")
+    elif group is None:
+        _overview(thinking, learning)
+    else:
+        for method in thinking:
+            _tell_strategy(method)
+        for one in learning:
+            _tell(
+                one.name,
+                one.summary,
+                python=f"cogitate.training.{one.code}",
+                paper=one.paper,
+                needs=one.needs,
+                costs=one.costs,
+                pays=one.pays,
+            )
+
+
+def _overview(thinking: list[Method], learning: list[Learning]) -> None:
+    """One line for each; what they need and cost is told of one group at a time."""
+    lines = {Group.STRATEGIES: [(one.name, one.summary) for one in thinking]}
+    lines |= {
+        Group(kind): [(one.name, one.summary) for one in learning if one.kind == kind]
+        for kind in Kind
+    }
+    width = max(len(name) for found in lines.values() for name, _ in found)
+    for group, found in lines.items():
+        emit(f"{group.capitalize()}, {GROUPS[group]} (cogitate methods {group}):")
+        for name, summary in found:
+            emit(f"  {name:<{width}}  {summary}")
         emit()
 
 
-def page() -> str:
-    """The page of documentation, in Markdown."""
-    found = named().values()
-    rows = [["Method", "Pays", "Calls for one problem"]]
-    rows += [[f"[`{m.name}`](#{m.name})", m.pays, m.calls] for m in found]
-    return "\n".join([_HEAD, *_table(rows), *(line for m in found for line in _section(m))]) + "\n"
+def _tell_strategy(method: Method) -> None:
+    parameters = "&".join(
+        f"{name}={quote(default) if isinstance(default, str) else default}"
+        for name, default in method.parameters.items()
+    )
+    _tell(
+        f"{method.name}{'?' if parameters else ''}{parameters}",
+        method.summary,
+        paper=method.paper,
+        calls=method.calls,
+        pays=method.pays,
+    )
 
 
-def _section(method: Method) -> list[str]:
-    told = {"Paper": method.paper, "Calls": method.calls, "Pays": method.pays}
-    lines = [f"\n## {method.name}\n", f"`{method.factory.__name__}`: {method.summary}\n"]
-    lines += [f"- {label}: {text}" for label, text in told.items() if text]
-    rows = [
-        [f"`{p.name}`", p.values, "" if p.default == "" else _code(p.default), p.meaning]
-        for p in method.described
-    ]
-    head = [["Parameter", "Type", "Default", "Meaning"]]
-    return [*lines, "", *_table(head + rows)] if rows else lines
+def _tell(name: str, summary: str, **told: str) -> None:
+    emit(f"{name}\n    {summary}")
+    for label, text in told.items():
+        if text:
+            emit(f"    {label}: {text}")
+    emit()
 
 
-def _code(value: object) -> str:
-    return f"`{repr(value)[1:-1] if isinstance(value, str) else value}`"
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
-    return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
-
-
-def _record(method: Method) -> dict[str, JsonValue]:
+def _strategy(method: Method) -> dict[str, JsonValue]:
     plain = (str, int, float, bool, type(None))
     return {
+        "group": Group.STRATEGIES,
         "name": method.name,
         "summary": method.summary,
         "parameters": {
@@ -107,4 +128,17 @@ def _record(method: Method) -> dict[str, JsonValue]:
         "paper": method.paper,
         "calls": method.calls,
         "pays": method.pays,
+    }
+
+
+def _learning(one: Learning) -> dict[str, JsonValue]:
+    return {
+        "group": one.kind,
+        "name": one.name,
+        "summary": one.summary,
+        "python": f"cogitate.training.{one.code}",
+        "paper": one.paper,
+        "needs": one.needs,
+        "costs": one.costs,
+        "pays": one.pays,
     }

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cogitate.training.trainers.presets import PRESETS
+
 __all__ = ["PRESETS", "Objective", "PolicyGradientSettings", "Schedule", "TrustRegion"]
 
 Estimator = Literal[
@@ -79,7 +81,7 @@ class Objective(_Settings):
         changes = {name: value for name, value in given.items() if name != "preset"}
         if given["preset"] not in PRESETS:
             raise ValueError(f"no preset {given['preset']!r}: give one of {', '.join(PRESETS)}")
-        return PRESETS[given["preset"]] | changes
+        return {**PRESETS[given["preset"]], **changes}
 
     @model_validator(mode="after")
     def _check(self) -> "Objective":
@@ -95,40 +97,6 @@ class Objective(_Settings):
     def has_values(self) -> bool:
         """Whether there is a value head."""
         return self.estimator == "gae"
-
-
-PRESETS: dict[str, dict[str, object]] = {
-    "reinforce": {"estimator": "moving_average", "loss": "plain", "normalisation": "sum"},
-    "rloo": {"estimator": "leave_one_out", "loss": "plain", "normalisation": "sum"},
-    "scst": {"estimator": "greedy", "loss": "plain", "normalisation": "sum"},
-    "mixer": {
-        "estimator": "batch_mean", "loss": "plain", "normalisation": "sum", "forced": True,
-    },
-    "mrt": {"estimator": "minimum_risk", "loss": "plain", "normalisation": "sum"},
-    "a2c": {"estimator": "gae", "loss": "plain", "lam": 1.0, "normalisation": "token"},
-    "ppo": {
-        "estimator": "gae", "loss": "clipped", "normalisation": "token", "value_clip": 0.2,
-        "whiten": True, "kl_in": "reward",
-    },
-    "trpo": {
-        "estimator": "gae", "loss": "ratio", "normalisation": "token",
-        "trust_region": {},
-    },
-    "grpo": {"estimator": "group", "loss": "clipped", "kl_in": "loss"},
-    "dr_grpo": {
-        "estimator": "group", "scale": "none", "loss": "clipped", "normalisation": "constant",
-    },
-    "dapo": {
-        "estimator": "group", "loss": "clipped", "clip_high": 0.28, "normalisation": "token",
-    },
-    "gspo": {"estimator": "group", "loss": "sequence", "clip_low": 3e-4, "clip_high": 4e-4},
-    "cispo": {
-        "estimator": "group", "loss": "cispo", "clip_low": 1.0, "clip_high": 0.28,
-        "normalisation": "token",
-    },
-    "process_grpo": {"estimator": "process", "loss": "clipped", "kl_in": "loss"},
-}  # fmt: skip
-"""What each name stands for, over the defaults of `Objective`."""
 
 
 class Schedule(_Settings):
