@@ -20,12 +20,16 @@ __all__ = ["agrade", "grade"]
 async def agrade(graphs: Iterable[ThoughtGraph]) -> dict[str, int]:
     """Have each problem's own grader grade every solution, and write the grades on them.
 
+    A score of source `grader` that it does not confirm is taken off: whatever measures the graph
+    afterwards would count it.
+
     Args:
         graphs: Finished ones, of any strategy.
 
     Returns:
         How many solutions are `right`, `wrong`, and `ungraded`: failed ones, those of a part of the
-        problem, and those on which the grader could not decide.
+        problem, those on which the grader could not decide, and those that claim a grade or an
+        answer that they have not.
 
     Raises:
         ConfigError: A problem has no reference answer.
@@ -34,12 +38,16 @@ async def agrade(graphs: Iterable[ThoughtGraph]) -> dict[str, int]:
     for graph in graphs:
         if graph.problem.reference is None:
             raise ConfigError(f"problem {graph.problem.id!r} has no reference answer to grade with")
-    grades = await gather(
-        grade_of(graph, thought)
+    solutions = [
+        (graph, thought)
         for graph in graphs
         for thought in graph.in_order()
         if thought.kind is ThoughtKind.SOLUTION
-    )
+    ]
+    grades = await gather(grade_of(graph, thought) for graph, thought in solutions)
+    for (_, thought), found in zip(solutions, grades, strict=True):
+        if found is None:
+            thought.scores.pop("grader", None)
     counts = Counter({"right": 0, "wrong": 0, "ungraded": 0})
     counts.update(
         "ungraded" if found is None else "right" if is_right(found) else "wrong" for found in grades

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from cogitate.errors import ConfigError, DataError
 from cogitate.graphs import Episode, Thought, ThoughtGraph
 from cogitate.graphs.waiting import Waiting
+from cogitate.memory import KeptEpisode
 from cogitate.tasks import has_answer_line
 from cogitate.training.credit import Credit, CreditMethod, ValueBackup
 from cogitate.training.dataset import distinct
@@ -87,7 +88,8 @@ class Harvest:
         self._source = Source(source)
         self._credit = credit
         self._prompt: PromptForm = prompt
-        self._judge = Judge(regrade=regrade)
+        self._judge = Judge()
+        self._regrade = regrade
         self._unfit: Unfit = unfit
         self._keep = keep
 
@@ -213,7 +215,7 @@ class Harvest:
                 except (DataError, ValidationError):  # token ids that no vocabulary has, ...
                     counts["malformed"] += 1
 
-        verified = Verification.GRADER if self._judge.regrade else Verification.RECORDED
+        verified = Verification.GRADER if self._regrade else Verification.RECORDED
         return Rows(kind, draw, verification=verified)
 
     def _graded(
@@ -224,7 +226,8 @@ class Harvest:
                 graph = graph_of(episode)
                 counts["episodes"] += 1
                 if check_fit(graph.problem, self._unfit, counts, graded=graded):
-                    yield episode, self._judge(graph, counts, wait=wait)
+                    recorded = not self._regrade and isinstance(episode, KeptEpisode)
+                    yield episode, self._judge(graph, counts, recorded=recorded, wait=wait)
 
     def _credits(self, episode: Episode | ThoughtGraph, found: Graded, credited: bool) -> Credits:
         graph = found.graph
@@ -251,8 +254,8 @@ def harvest(
         credit: What each thought is worth; `ValueBackup(threshold=0.5)` by default.
         prompt: Which prompt the replies are trained on.
         regrade: Grade every solution here, and give none an outcome whose own grade differs. False
-            takes the scores of source `grader` that stand on thoughts, as in a store of your own
-            runs, and grades the rest.
+            takes the scores of source `grader` that stand on thoughts of a store, which must be of
+            your own runs, and grades the rest: solutions of reports and graphs always.
         unfit: What becomes of problems that are held back for measuring and, where rows need
             grades, of those without a reference answer: `refuse` ends the harvest with a
             `ConfigError`, `drop` leaves them out and counts them.

@@ -1,28 +1,27 @@
-"""Graphs as a grader sees them here and now: the outcomes that credit and rows rest on.
+"""Graphs whose solutions a grader saw here and now: what credit and rows rest on.
 
-Every solution of the whole problem is graded by its problem's own grader, whatever a model thought
-of it. A grade that stands on a thought already is a claim: where it differs, or cannot be checked,
-that solution has no outcome at all, and `disputed` or `undecided` is counted. The answer of a
-thought is a claim as well, for it is the text that is trained: it is `disputed` where the text does
-not say it, or marks one that is graded otherwise.
+Every solution of the whole problem is graded anew, whatever stands on it (see
+`cogitate.training.regrade`). One without an outcome is counted, and no score of source `grader` is
+left in the graph but those that were found here.
 """
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from typing import Literal, NamedTuple
 
-from cogitate.errors import ConfigError, GraderError
-from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind, gather
+from cogitate.errors import ConfigError
+from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind
 from cogitate.graphs.solve import wait_for
-from cogitate.tasks import Problem, extract_answer, grader_for
+from cogitate.tasks import Problem
 from cogitate.training.held_back import held_back
+from cogitate.training.regrade import Fault, Grades, said_by
 
 __all__ = ["Graded", "Judge", "Unfit", "check_fit"]
 
 Unfit = Literal["refuse", "drop"]
 """What becomes of problems that nothing may be trained on, and of those without a reference."""
 
-Wait = Callable[[Coroutine[None, None, list[float | None]]], list[float | None]]
+Wait = Callable[[Coroutine[None, None, None]], None]
 
 _MEMORY = 65_536
 """Grades that are remembered: several kinds of rows are made of the same episodes."""
@@ -43,50 +42,55 @@ class Graded(NamedTuple):
 
 
 class Judge:
-    """Grades graphs, each distinct answer to a problem once.
+    """Grades graphs, each distinct answer to a problem once."""
 
-    Args:
-        regrade: False: take a score of source `grader` that stands on a solution for its grade,
-            as in a store whose runs were graded; grade the others.
-    """
-
-    def __init__(self, *, regrade: bool = True) -> None:
-        self.regrade = regrade
-        self._known: dict[tuple[str, str], float | None] = {}
+    def __init__(self) -> None:
+        self._grades = Grades()
 
     def __call__(
-        self, graph: ThoughtGraph, counts: Counter[str], *, wait: Wait = wait_for
+        self,
+        graph: ThoughtGraph,
+        counts: Counter[str],
+        *,
+        recorded: bool = False,
+        wait: Wait = wait_for,
     ) -> Graded:
         """Grade the solutions of a graph and write the grades on them.
 
         Args:
             graph: A finished graph.
             counts: Of faults.
+            recorded: Take a score of source `grader` that stands on a solution for its grade: that
+                of a run of one's own, which a store kept. The others are graded.
             wait: Runs what grades to its end.
 
         Raises:
             ConfigError: The grader cannot work: something must be installed or changed.
         """
-        faults: dict[str, str] = {}
-        found: dict[str, float] = {}
+        if len(self._grades) > _MEMORY:
+            self._grades = Grades()
         solutions = _solutions(graph)
-        open_ = [t for t in solutions if t.text and (self.regrade or "grader" not in t.scores)]
-        answers = {thought.id: _answers(graph, thought) for thought in open_}
-        different = {a for several in answers.values() for a in several if a is not None}
-        self._grade(graph, different, wait)
-        for thought in solutions:
-            claimed = thought.scores.get("grader")
-            if not thought.text:
-                faults[thought.id] = "failed"
-            elif not self.regrade and claimed is not None:
-                found[thought.id] = claimed
-            elif isinstance(outcome := self._outcome(graph, thought, answers[thought.id]), str):
+        found = {
+            thought.id: thought.scores["grader"]
+            for thought in solutions
+            if recorded and thought.text and "grader" in thought.scores
+        }
+        said = {t.id: said_by(graph, t) for t in solutions if t.text and t.id not in found}
+        if new := self._grades.unknown(graph, said.values()):
+            wait(self._grades.ask(graph, new))
+        faults: dict[str, str] = {}
+        for thought in (t for t in solutions if t.id not in found):
+            outcome = (
+                self._grades.outcome(graph, thought, said[thought.id])
+                if thought.text
+                else Fault.FAILED
+            )
+            if isinstance(outcome, Fault):
                 faults[thought.id] = outcome
+                counts[outcome] += 1
             else:
                 found[thought.id] = outcome
-        for fault in faults.values():
-            counts[fault] += 1
-        claims = [name for name in faults if "grader" in graph.thought(name).scores]
+        claims = [t.id for t in graph.thoughts() if "grader" in t.scores and t.id not in found]
         if claims:  # scores are append-only, so the graph that was given keeps its claims
             graph = graph.copy()
             for name in claims:
@@ -94,28 +98,6 @@ class Judge:
         for name, score in found.items():
             graph.score(graph.thought(name), "grader", score)
         return Graded(graph, faults)
-
-    def _outcome(
-        self, graph: ThoughtGraph, thought: Thought, answers: set[str | None]
-    ) -> float | str:
-        """Return the grade of a thought, or why it has none."""
-        scores = {0.0 if answer is None else self._known[_key(graph, answer)] for answer in answers}
-        if None in scores:
-            return "undecided"
-        score, *others = scores
-        claimed = thought.scores.get("grader", score)
-        said = len(answers) == 1 or _says(thought)
-        return "disputed" if others or score is None or claimed != score or not said else score
-
-    def _grade(self, graph: ThoughtGraph, answers: Iterable[str], wait: Wait) -> None:
-        """Grade each answer that is not known yet, all at the same time."""
-        answers = sorted(set(answers))
-        if len(self._known) + len(answers) > _MEMORY:
-            self._known.clear()
-        new = [answer for answer in answers if _key(graph, answer) not in self._known]
-        if new:
-            for answer, score in zip(new, wait(_grades(graph.problem, new)), strict=True):
-                self._known[_key(graph, answer)] = score
 
 
 def check_fit(problem: Problem, policy: Unfit, counts: Counter[str], *, graded: bool) -> bool:
@@ -141,39 +123,5 @@ def check_fit(problem: Problem, policy: Unfit, counts: Counter[str], *, graded: 
     return False
 
 
-def _answers(graph: ThoughtGraph, thought: Thought) -> set[str | None]:
-    """The answer of a thought, and what its text marks in the usual way: one, if all is well."""
-    marked = extract_answer(thought.text, kind=graph.problem.kind)
-    if marked is None and thought.answer is not None and _says(thought):
-        return {thought.answer}  # a parser of its own found it there
-    return {thought.answer, marked}
-
-
-def _says(thought: Thought) -> bool:
-    """Whether the answer of a thought stands in its text."""
-    return thought.answer is not None and _bare(thought.answer) in _bare(thought.text)
-
-
-def _bare(text: str) -> str:
-    return "".join(text.split())
-
-
-def _key(graph: ThoughtGraph, answer: str) -> tuple[str, str]:
-    return graph.graph["problem"], answer
-
-
 def _solutions(graph: ThoughtGraph) -> list[Thought]:
     return [thought for thought in graph.thoughts(ThoughtKind.SOLUTION) if graph.whole(thought)]
-
-
-async def _grades(problem: Problem, answers: list[str]) -> list[float | None]:
-    """None where the grader could not decide."""
-    grader = grader_for(problem)
-
-    async def grade(answer: str) -> float | None:
-        try:
-            return (await grader.grade(problem, answer)).score
-        except GraderError:
-            return None
-
-    return await gather(map(grade, answers))

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from trees import MALT, malt
 
+import cogitate as cg
+from cogitate.inference import Scripted
 from cogitate.memory import RunStore
+from cogitate.tasks import Problem
 from cogitate.training.exports import Trajectory, read_manifest, read_rows
 
 Command = Callable[..., tuple[int, str, str, BaseException | None]]
@@ -95,6 +98,33 @@ def test_trajectories_do_not_take_the_place_of_a_store(cogitate: Command, tmp_pa
     assert file.read_bytes() == before
 
 
+def test_credits_are_kept_in_the_stores_where_that_is_asked_for_and_each_once(
+    cogitate: Command, graphs: str, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{name}.db" for name in "ab"]
+    team = cg.Team.of(Scripted(lambda r: f"Answer: {41 + r.sample}"))
+    for file in files:
+        with RunStore(file) as store:
+            sums = [Problem(prompt=f"{file.stem}: 6 * 7?", reference="42")]
+            cg.run(sums, team, cg.SelfConsistency(n=2), store=store)
+
+    def harvest(*more: str) -> tuple[str, list[list[float]]]:
+        command = ("harvest", *map(str, files), "--out", str(tmp_path / "rows"), *more)
+        told = cogitate(*command)[1]
+        values = []
+        for file in files:
+            with RunStore(file) as store:
+                [episode] = store.episodes()
+                values.append(sorted(credit.value for credit in store.credits(episode.id)))
+        return told, values
+
+    assert harvest()[1] == [[], []]
+    told, kept = harvest("--keep-credits")
+    assert "6 new credits kept" in told and kept == [[0, 0.5, 1]] * 2  # the problem's too
+    told, kept = harvest("--keep-credits", "--kind", "unpaired", "--balance", "--json")
+    assert json.loads(told)["kept_credits"] == 0 and kept == [[0, 0.5, 1]] * 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -103,6 +133,8 @@ def test_trajectories_do_not_take_the_place_of_a_store(cogitate: Command, tmp_pa
         (["graphs", "--credit", "value-backup?k=1"], "no parameter 'k'"),
         (["graphs", "--credit", "monte-carlo-steps"], "k"),
         (["graphs", "--kind", "prompts", "--role", "critic"], "--role"),
+        (["graphs", "--keep-credits"], "is no store of runs"),
+        (["graphs", "--keep-credits", "--kind", "prompts"], "need no credits"),
         (["graphs", "--out", "graphs"], "something else is there"),
     ],
 )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trees import MALT, malt
 
 from cogitate.errors import CogitateError, ConfigError, DataError
-from cogitate.training import harvest
+from cogitate.training import Rows, SFTRow, harvest
 from cogitate.training.exports import export, read_rows
 
 ROWS = list(harvest([malt(MALT)]).sft())
@@ -107,6 +107,18 @@ def test_a_forged_row_among_true_ones_is_found(tmp_path: Path) -> None:
         written(tmp_path, "\n".join([*lines[:3], lie, *lines[4:]]))
         with pytest.raises(DataError, match=r"line 4: .* none of those"):
             list(read_rows(file, kind="sft", against=rows))
+
+
+def test_a_true_row_that_is_told_again_and_again_is_found(tmp_path: Path) -> None:
+    rows = harvest([malt(MALT)]).sft()
+    lines = [row.model_dump_json() for row in rows]
+    file = written(tmp_path, "\n".join([*lines, lines[3]]))
+    with pytest.raises(DataError, match=rf"line {len(lines) + 1}: .* more often"):
+        list(read_rows(file, kind="sft", against=rows))
+    twice = Rows.of(SFTRow, [*rows, *rows])  # as often as it was harvested is no replay
+    back = read_rows(file, kind="sft", against=twice)
+    assert len(list(back)) == len(list(back)) == len(lines) + 1
+    assert len(list(read_rows(file, kind="sft"))) == len(lines) + 1
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,6 @@ from cogitate.training import (
     GroupRelative,
     MonteCarloSteps,
     ValueBackup,
-    Verification,
     harvest,
 )
 from cogitate.training.exports import export, read_rows
@@ -367,16 +366,6 @@ def test_credits_are_kept_as_well_and_none_is_replaced() -> None:
     for threshold in (0.5, 0.5, 0.6):
         list(harvest([graph], credit=ValueBackup(threshold), keep=log).sft())
     assert [dict(one.origin.parameters)["threshold"] for one in log.of("g.0")] == [0.5, 0.6]
-
-
-def test_grades_of_a_store_are_taken_where_that_is_asked_for() -> None:
-    graph = begun()
-    draft = solution(graph, "g.0", 41, [graph.root])
-    graph.score(draft, "grader", 1.0)
-    recorded = harvest([graph], regrade=False).sft()
-    assert [row.grade for row in recorded] == [1.0]
-    assert recorded.verification is Verification.RECORDED
-    assert list(harvest([graph]).sft()) == []
 
 
 def test_rows_of_several_runs_join_back_to_their_own_thoughts(tmp_path: Path) -> None:

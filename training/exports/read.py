@@ -8,6 +8,7 @@ here.
 
 import json
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import blake2b
@@ -49,8 +50,8 @@ def read_rows(
     Args:
         path: The folder or the file.
         kind: What a file without a manifest holds.
-        against: The same rows as they are harvested here: a row that claims to be verified must be
-            one of them, equal in all; then it is.
+        against: The same rows as they are harvested here. Each row must be one of them, equal in
+            all and no more often than there; then it is verified as they are. Some may be missing.
         claims: What becomes of such rows where there is nothing to check them against.
 
     Returns:
@@ -78,15 +79,17 @@ def read_rows(
         raise ConfigError(f"{path}: say what it holds with kind=, one of {', '.join(Kind)}")
     _regular(file)
     read = _reader(file)
-    allowed = None if against is None else frozenset(map(_digest, against))
+    allowed = None if against is None else Counter(map(_digest, against))
     of_kind = known
 
     def draw(_: object) -> Iterator[Row]:
+        told = Counter[bytes]()
         for where, fields in read(file, of_kind):
             claim = fields.pop("verification", _UNVERIFIED)
             row = _row(fields, of_kind, where)
-            if allowed is not None and _digest(row) not in allowed:
-                raise DataError(f"{where}: this row is none of those that were harvested here")
+            if allowed is not None:
+                told[digest := _digest(row)] += 1
+                _check_harvested(digest, told, allowed, where)
             if allowed is None and claim != _UNVERIFIED and claims == "refuse":
                 raise DataError(
                     f"{where}: the row says that it was verified ({str(claim)[:40]!r}): give the "
@@ -96,6 +99,16 @@ def read_rows(
 
     verified = Verification.UNVERIFIED if against is None else against.verification
     return Rows(row_class(of_kind), draw, verification=verified)
+
+
+def _check_harvested(row: bytes, told: Counter[bytes], allowed: Counter[bytes], where: str) -> None:
+    if row not in allowed:
+        raise DataError(f"{where}: this row is none of those that were harvested here")
+    if told[row] > allowed[row]:
+        raise DataError(
+            f"{where}: this row comes more often than it was harvested here: to repeat a row is to "
+            "give it more weight"
+        )
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -1,13 +1,13 @@
 """The outcome: what a grader says of the answer. All other rewards are measured by it."""
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
-from cogitate.errors import GraderError
 from cogitate.graphs import Relation, Thought, ThoughtGraph, ThoughtKind
-from cogitate.graphs.once import Once
-from cogitate.tasks import Grader, grader_for
+from cogitate.tasks import Grader
 from cogitate.training.credit.outcomes import is_right
 from cogitate.training.described import described
+from cogitate.training.regrade import Fault, Grades, said_by
 
 __all__ = ["AgreementReward", "OutcomeReward", "failed", "grade_of"]
 
@@ -73,27 +73,29 @@ async def grade_of(
 ) -> float | None:
     """Return the grade of a solution, in [0, 1]; the problem's own grader's is kept on the thought.
 
-    Several rewards may ask at once: the grader is asked once. An empty reply is wrong.
+    A grade that stands there is believed from nobody: the grader is asked, once for several rewards
+    of one graph. An empty reply is wrong.
 
     Returns:
-        None where the call failed, it is no solution of the whole problem, or no grader could tell.
+        None where the call failed, it is no solution of the whole problem, no grader could tell, or
+        it claims another grade than its own, or an answer that its text does not give.
     """
     if thought.kind is not ThoughtKind.SOLUTION or failed(thought) or not graph.whole(thought):
         return None
     if grader is not None:
-        return await _graded(graph, thought, grader)
-    if "grader" in thought.scores:
-        return thought.scores["grader"]
-    key = id(graph), thought.id
-    once = _UNDER_WAY.setdefault(key, Once())
-    try:
-        grade = await once.do(lambda: _graded(graph, thought, grader_for(graph.problem)))
-    finally:
-        if _UNDER_WAY.get(key) is once:
-            del _UNDER_WAY[key]
-    if grade is not None:
-        graph.score(thought, "grader", grade)
-    return grade
+        grades = Grades(grader)
+    elif (known := _GRADES.get(graph)) is not None:
+        grades = known
+    else:
+        grades = _GRADES[graph] = Grades()
+    said = said_by(graph, thought)
+    await grades.ask(graph, grades.unknown(graph, [said]))
+    found = grades.outcome(graph, thought, said)
+    if isinstance(found, Fault):
+        return None
+    if grader is None:
+        graph.score(thought, "grader", found)
+    return found
 
 
 def failed(thought: Thought) -> bool:
@@ -101,14 +103,5 @@ def failed(thought: Thought) -> bool:
     return not thought.text and bool(thought.error)
 
 
-async def _graded(graph: ThoughtGraph, thought: Thought, grader: Grader) -> float | None:
-    if thought.answer is None:
-        return 0.0
-    try:
-        return (await grader.grade(graph.problem, thought.answer)).score
-    except GraderError:
-        return None
-
-
-_UNDER_WAY: dict[tuple[int, str], Once[float | None]] = {}
-"""Gradings that have not ended, by graph and thought."""
+_GRADES = WeakKeyDictionary[ThoughtGraph, Grades]()
+"""What was graded here of each graph that is still in use."""

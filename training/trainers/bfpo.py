@@ -4,32 +4,19 @@ The objective is in `cogitate.training.objectives.bfpo`. The reference is the po
 begins. Departure: the paper also buffers rows of earlier training; that is who gathers rows' work.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from accelerate import Accelerator
 from pydantic import Field
 from torch import Tensor
 
-from cogitate.errors import ConfigError
 from cogitate.training.described import described
 from cogitate.training.objectives import bfpo_loss, bfpo_target
 from cogitate.training.rows import PreferenceRow
-from cogitate.training.trainers.offline import (
-    Fitted,
-    OfflineSettings,
-    Responses,
-    fit,
-    keep,
-    log_ratios,
-)
-from cogitate.training.trainers.policy.batch import Scored
-from cogitate.training.trainers.policy.model import load_policy
-from cogitate.training.trainers.policy.policy import Predicted
-from cogitate.training.trainers.weights import Start
+from cogitate.training.trainers.compared import Compared, fit_compared
+from cogitate.training.trainers.offline import Fitted, OfflineSettings, Responses
 
 __all__ = ["BFPOSettings", "SafetyPair", "train_bfpo"]
 
@@ -50,12 +37,6 @@ class SafetyPair(NamedTuple):
     row: PreferenceRow
     chosen_safe: bool
     rejected_safe: bool
-
-
-class _Pair(NamedTuple):
-    chosen: Scored
-    rejected: Scored
-    target: float
 
 
 @described(
@@ -88,54 +69,26 @@ def train_bfpo(
         ConfigError: Nothing to learn from, or replies without this model's token ids.
     """
     settings = settings or BFPOSettings()
-    start, began = Start.at(base, adapter), time.perf_counter()
-    responses = Responses(start.folder)
-    units, left_out = [], {"too long": 0}
-    for pair in pairs:
-        one = _encode(pair, responses, settings)
-        longest = max(len(one.chosen.ids), len(one.rejected.ids))
-        if len(one.chosen.row.prompt_ids) + longest > settings.max_tokens:
-            left_out["too long"] += 1
-        else:
-            units.append(one)
-    if not units:
-        raise ConfigError(f"no pairs to train on ({left_out}): give some, or raise max_tokens")
-    accelerator = Accelerator()
-    policy = load_policy(
-        start.folder, rank=settings.rank, seed=settings.seed, values=False, adapter=adapter
-    )
 
-    def loss(forward: Callable[..., Predicted], some: Sequence[_Pair]) -> Tensor:
-        flat = [pair.chosen for pair in some] + [pair.rejected for pair in some]
-        chosen_B, rejected_B = log_ratios(forward, policy, flat).ratios_BT.sum(1).chunk(2)
-        targets_B = torch.tensor([pair.target for pair in some], device=chosen_B.device)
-        return bfpo_loss(chosen_B, rejected_B, targets_B)
+    def compare(pair: SafetyPair, responses: Responses) -> Compared[Tensor]:
+        row = pair.row
+        prompt = responses.prompt(row.messages, row.prefix, row.prompt_ids)
+        replies = [responses.reply(prompt, reply) for reply in (row.chosen, row.rejected)]
+        target_1 = bfpo_target(
+            torch.tensor([pair.chosen_safe]),
+            torch.tensor([pair.rejected_safe]),
+            beta=settings.beta,
+            b1=settings.b1,
+            alpha=settings.alpha,
+        )
+        return Compared(replies, target_1)
 
-    losses = fit(policy, units, loss, settings, accelerator, on_step=on_step)
-    seconds = keep(
-        output,
-        policy.save,
-        start=start,
-        method="bfpo",
-        settings=settings,
-        rows=[scored for pair in units for scored in (pair.chosen, pair.rejected)],
-        losses=losses,
-        accelerator=accelerator,
-        began=began,
-    )
-    return Fitted(output, losses, len(units), left_out, seconds)
+    return fit_compared(
+        pairs, compare, _loss, base, output, settings,
+        method="bfpo", adapter=adapter, on_step=on_step,
+    )  # fmt: skip
 
 
-def _encode(pair: SafetyPair, responses: Responses, settings: BFPOSettings) -> _Pair:
-    row = pair.row
-    prompt = responses.prompt(row.messages, row.prefix, row.prompt_ids)
-    target = bfpo_target(
-        torch.tensor([pair.chosen_safe]),
-        torch.tensor([pair.rejected_safe]),
-        beta=settings.beta,
-        b1=settings.b1,
-        alpha=settings.alpha,
-    )
-    return _Pair(
-        responses.reply(prompt, row.chosen), responses.reply(prompt, row.rejected), target.item()
-    )
+def _loss(ratios: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    chosen_B, rejected_B = torch.stack(list(ratios)).unbind(1)
+    return bfpo_loss(chosen_B, rejected_B, torch.cat(list(targets)).to(chosen_B.device))

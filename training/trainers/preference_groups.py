@@ -5,32 +5,19 @@ of groups: replies worth more than `threshold` are chosen and the others rejecte
 calls thoughts positive. The reference is the policy as training begins.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
-from accelerate import Accelerator
 from pydantic import Field
 from torch import Tensor
 
-from cogitate.errors import ConfigError
 from cogitate.training.described import described
 from cogitate.training.objectives import group_margin, mdpo_loss, mipo_loss
 from cogitate.training.rows import RankedRow
-from cogitate.training.trainers.offline import (
-    Fitted,
-    OfflineSettings,
-    Responses,
-    fit,
-    keep,
-    log_ratios,
-)
-from cogitate.training.trainers.policy.batch import Scored
-from cogitate.training.trainers.policy.model import load_policy
-from cogitate.training.trainers.policy.policy import Predicted
-from cogitate.training.trainers.weights import Start
+from cogitate.training.trainers.compared import Compared, fit_compared
+from cogitate.training.trainers.offline import Fitted, OfflineSettings, Responses
 
 __all__ = ["PreferenceGroupSettings", "train_preference_groups"]
 
@@ -43,11 +30,6 @@ class PreferenceGroupSettings(OfflineSettings):
     """Weight of the distance to the reference."""
     threshold: float = 0.5
     """A reply worth more than this is chosen."""
-
-
-class _Groups(NamedTuple):
-    chosen: list[Scored]
-    rejected: list[Scored]
 
 
 @described(
@@ -83,64 +65,30 @@ def train_preference_groups(
         ConfigError: Nothing to learn from, or replies without this model's token ids.
     """
     settings = settings or PreferenceGroupSettings()
-    start, began = Start.at(base, adapter), time.perf_counter()
-    responses = Responses(start.folder)
-    units, left_out = [], {"one side": 0, "too long": 0}
-    for row in rows:
-        groups = _groups(row, responses, settings.threshold)
-        everyone = [*groups.chosen, *groups.rejected]
-        if not (groups.chosen and groups.rejected):
-            left_out["one side"] += 1
-        elif any(len(r.row.prompt_ids) + len(r.ids) > settings.max_tokens for r in everyone):
-            left_out["too long"] += 1
-        else:
-            units.append(groups)
-    if not units:
-        raise ConfigError(f"no groups to train on ({left_out}): give rows with both sides")
-    accelerator = Accelerator()
-    policy = load_policy(
-        start.folder, rank=settings.rank, seed=settings.seed, values=False, adapter=adapter
-    )
+    objective = mdpo_loss if settings.loss == "mdpo" else mipo_loss
+    two_sided = [row for row in rows if 0 < _chosen(row, settings.threshold) < len(row.replies)]
 
-    def loss(forward: Callable[..., Predicted], some: Sequence[_Groups]) -> Tensor:
-        flat = [scored for groups in some for scored in (*groups.chosen, *groups.rejected)]
-        ratios_N = log_ratios(forward, policy, flat).ratios_BT.sum(1)
-        margins, start = [], 0
-        for groups in some:
-            middle = start + len(groups.chosen)
-            end = middle + len(groups.rejected)
-            chosen_1G, rejected_1G = ratios_N[None, start:middle], ratios_N[None, middle:end]
-            margins.append(
-                group_margin(
-                    chosen_1G,
-                    rejected_1G,
-                    torch.ones_like(chosen_1G),
-                    torch.ones_like(rejected_1G),
-                )
-            )
-            start = end
-        objective = mdpo_loss if settings.loss == "mdpo" else mipo_loss
+    def compare(row: RankedRow, responses: Responses) -> Compared[int]:
+        prompt = responses.prompt(row.messages, row.prefix, row.prompt_ids)
+        ordered = sorted(row.replies, key=lambda reply: reply.value <= settings.threshold)
+        replies = [responses.reply(prompt, reply) for reply in ordered]
+        return Compared(replies, _chosen(row, settings.threshold))
+
+    def loss(ratios: Sequence[Tensor], chosen: Sequence[int]) -> Tensor:
+        margins = [_margin(of, number) for of, number in zip(ratios, chosen, strict=True)]
         return objective(torch.cat(margins), beta=settings.beta)
 
-    losses = fit(policy, units, loss, settings, accelerator, on_step=on_step)
-    seconds = keep(
-        output,
-        policy.save,
-        start=start,
-        method=settings.loss,
-        settings=settings,
-        rows=[scored for groups in units for side in groups for scored in side],
-        losses=losses,
-        accelerator=accelerator,
-        began=began,
-    )
-    return Fitted(output, losses, len(units), left_out, seconds)
+    return fit_compared(
+        two_sided, compare, loss, base, output, settings, method=settings.loss,
+        left_out={"one side": len(rows) - len(two_sided)}, adapter=adapter, on_step=on_step,
+    )  # fmt: skip
 
 
-def _groups(row: RankedRow, responses: Responses, threshold: float) -> _Groups:
-    prompt = responses.prompt(row.messages, row.prefix, row.prompt_ids)
-    found = _Groups([], [])
-    for reply in row.replies:
-        side = found.chosen if reply.value > threshold else found.rejected
-        side.append(responses.reply(prompt, reply))
-    return found
+def _chosen(row: RankedRow, threshold: float) -> int:
+    return sum(reply.value > threshold for reply in row.replies)
+
+
+def _margin(ratios_N: Tensor, chosen: int) -> Tensor:
+    chosen_1G, rejected_1G = ratios_N[None, :chosen], ratios_N[None, chosen:]
+    has = torch.ones_like(chosen_1G), torch.ones_like(rejected_1G)
+    return group_margin(chosen_1G, rejected_1G, *has)

@@ -48,7 +48,9 @@ Concurrency = Annotated[
 
 
 @reported
+@options.asking
 def calibrate(
+    asked: options.Asked,
     problems: Problems,
     output: Output,
     strategy: Candidates = None,
@@ -56,20 +58,7 @@ def calibrate(
     signal: Told = "verifier",
     bins: Bins = 5,
     tolerance: Tolerance = 1.0,
-    model: options.Model = None,
-    budget: options.BudgetText = None,
     concurrency: Concurrency = 16,
-    generator: options.GeneratorModel = None,
-    critic: options.CriticModel = None,
-    verifier: options.VerifierModel = None,
-    refiner: options.RefinerModel = None,
-    base_url: options.BaseUrl = None,
-    adapter: options.Adapter = None,
-    temperature: options.Temperature = None,
-    max_tokens: options.MaxTokens = None,
-    examples: options.Examples = None,
-    config: options.Config = None,
-    seed: options.SeedOfChance = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
     debug: Debug = False,
@@ -81,19 +70,7 @@ def calibrate(
         --strategy 'self-refine?rounds=2' --output plan.json
     cogitate eval 'gsm8k?size=100&offset=150' --strategy 'compute-optimal?plan=plan.json'
     """
-    team = options.TeamOptions(
-        model=model,
-        generator=generator,
-        critic=critic,
-        verifier=verifier,
-        refiner=refiner,
-        base_url=base_url,
-        adapter=adapter,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        examples=examples,
-    )
-    setup = options.set_up(team, config=config, strategies=strategy or [], budget=budget, seed=seed)
+    setup = asked.set_up(strategy or [])
     if not Path(output).resolve().parent.is_dir():
         raise ConfigError(f"--output {output}: there is no such folder; make it first")
     rule = _Rule(probes, signal, bins, tolerance)

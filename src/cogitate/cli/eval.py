@@ -64,25 +64,14 @@ Output = Annotated[
 
 
 @reported
+@options.asking
 def evaluate(
+    asked: options.Asked,
     problems: Sets,
     strategy: Strategies = None,
-    model: options.Model = None,
-    budget: options.BudgetText = None,
     concurrency: Concurrency = 16,
     samples: Samples = 1,
     output: Output = None,
-    generator: options.GeneratorModel = None,
-    critic: options.CriticModel = None,
-    verifier: options.VerifierModel = None,
-    refiner: options.RefinerModel = None,
-    base_url: options.BaseUrl = None,
-    adapter: options.Adapter = None,
-    temperature: options.Temperature = None,
-    max_tokens: options.MaxTokens = None,
-    examples: options.Examples = None,
-    config: options.Config = None,
-    seed: options.SeedOfChance = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
     debug: Debug = False,
@@ -95,19 +84,7 @@ def evaluate(
         --strategy self-refine --output results.jsonl
     cogitate eval 'gsm8k?size=50' --strategy direct --samples 8
     """
-    team = options.TeamOptions(
-        model=model,
-        generator=generator,
-        critic=critic,
-        verifier=verifier,
-        refiner=refiner,
-        base_url=base_url,
-        adapter=adapter,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        examples=examples,
-    )
-    setup = options.set_up(team, config=config, strategies=strategy or [], budget=budget, seed=seed)
+    setup = asked.set_up(strategy or [])
     if concurrency < 1:
         raise ConfigError(f"--concurrency {concurrency}: give at least 1")
     if samples < 1:

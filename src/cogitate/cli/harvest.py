@@ -1,8 +1,8 @@
 """`cogitate harvest`: from runs and saved graphs to a folder of training rows."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ from cogitate.memory import RunStore
 from cogitate.tasks import load
 from cogitate.training import Harvest, PromptForm, Row, RowFilter, Rows
 from cogitate.training import harvest as harvested
-from cogitate.training.credit import credit_named
+from cogitate.training.credit import Credit, credit_named
 from cogitate.training.exports import (
     Form,
     Manifest,
@@ -110,6 +110,13 @@ Percentile = Annotated[
 Balanced = Annotated[
     bool, typer.Option("--balance", help="As many rows of each label (unpaired, steps).")
 ]
+KeepCredits = Annotated[
+    bool,
+    typer.Option(
+        "--keep-credits",
+        help="Write what each thought is worth into the stores as well; else they are only read.",
+    ),
+]
 License = Annotated[
     str, typer.Option(metavar="ID", help="For the card, such as cc-by-4.0; yours to know.")
 ]
@@ -131,6 +138,7 @@ def harvest(
     max_tokens: MostTokens = None,
     perplexity: Percentile = None,
     balance: Balanced = False,
+    keep_credits: KeepCredits = False,
     license: License = "",
     json: options.Json = False,
     seed: options.Seed = 0,
@@ -142,11 +150,15 @@ def harvest(
     cogitate solve "6 * 7?" --reference 42 --strategy 'best-of-n?n=4' --save graphs/1.json
     cogitate harvest graphs --kind preferences --out rows --held-out 'gsm8k?size=200'
     """
+    saved = Saved.at(sources)
+    if keep_credits:
+        saved.check_keeps(kind)
     episodes = harvested(
-        Saved.at(sources),
+        saved,
         credit=credit_named(credit),
         prompt=prompt,
         unfit="drop" if drop_unfit else "refuse",
+        keep=saved if keep_credits else None,
     )
     if kind is What.TRAJECTORIES:
         _trajectories(episodes, out, json=json)
@@ -162,9 +174,12 @@ def harvest(
     rows = _rows(episodes, kind, role).through(*filters)
     manifest = export(rows, out, form=format, license=license)
     if json:
-        emit_json({"folder": out, **manifest.model_dump(mode="json")})
+        kept = {"kept_credits": saved.kept} if keep_credits else {}
+        emit_json({"folder": out, **manifest.model_dump(mode="json"), **kept})
     else:
         _show(manifest, out)
+        if keep_credits:
+            emit(f"{saved.kept} new credits kept in the stores.")
     if not manifest.rows:
         raise Failed(f"no rows: {_counted(dict(manifest.counts))}")
 
@@ -214,11 +229,14 @@ def _counted(counts: dict[str, int] | Counter[str]) -> str:
     return ", ".join(f"{name}: {n}" for name, n in counts.items() if n) or "nothing was read"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Saved:
-    """Graphs in files, read one at a time."""
+    """Graphs in files, read one at a time; keeps credits in the store that is being read."""
 
     files: tuple[Path, ...]
+    kept: int = 0
+    """Credits that are new in their stores."""
+    _open: RunStore | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def at(cls, sources: list[str]) -> "Saved":
@@ -245,11 +263,31 @@ class Saved:
         for file in self.files:
             if is_store(file):
                 with RunStore(file) as store:
+                    self._open = store
                     yield from store.episodes()
                     for why in store.quarantined.values():
                         note(f"left out: {why}")
             else:
                 yield _read(file)
+
+    def check_keeps(self, kind: What) -> None:
+        """Refuse what no credits can be kept of.
+
+        Raises:
+            ConfigError: Rows that need no credits, or a file that is no store.
+        """
+        if kind in (What.PROMPTS, What.COAT, What.TRAJECTORIES):
+            raise ConfigError(f"--keep-credits: {kind} need no credits: leave it out")
+        for file in self.files:
+            if not is_store(file):
+                raise ConfigError(f"--keep-credits: {file} is no store of runs: leave one out")
+
+    def append_credits(self, episode: Episode | ThoughtGraph, credits: Sequence[Credit]) -> int:
+        """Keep the credits of the episode that was read last."""
+        assert self._open is not None  # `check_keeps` let only stores through
+        new = self._open.append_credits(episode, credits)
+        self.kept += new
+        return new
 
 
 def _read(file: Path) -> ThoughtGraph:

@@ -1,7 +1,10 @@
 """The options that say who thinks, how, and at what cost. They win over the configuration file."""
 
-from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Concatenate, NamedTuple, ParamSpec
 
 import typer
 
@@ -10,27 +13,9 @@ from cogitate.config import ROLES, AgentConfig, BudgetConfig, Configuration, Tea
 from cogitate.errors import ConfigError
 from cogitate.graphs import Budget, Strategy, strategy_named
 
-__all__ = [
-    "Adapter",
-    "BaseUrl",
-    "BudgetText",
-    "Config",
-    "CriticModel",
-    "Examples",
-    "GeneratorModel",
-    "Json",
-    "MaxTokens",
-    "Model",
-    "Quiet",
-    "RefinerModel",
-    "Seed",
-    "SeedOfChance",
-    "Setup",
-    "TeamOptions",
-    "Temperature",
-    "VerifierModel",
-    "set_up",
-]
+__all__ = ["Asked", "Json", "Quiet", "Seed", "Setup", "asking"]
+
+P = ParamSpec("P")
 
 Model = Annotated[
     str | None,
@@ -94,22 +79,60 @@ Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to std
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Write no progress to stderr.")]
 
 
+class Setup(NamedTuple):
+    """All that a run needs but its problems."""
+
+    team: Team
+    strategies: tuple[Strategy, ...]
+    budget: Budget
+    seed: int
+
+
 @dataclass(frozen=True, kw_only=True)
-class TeamOptions:
-    """What was said of the team on the command line; None where nothing was said."""
+class Asked:
+    """What was said on the command line of a team and its limits; None where nothing was said.
 
-    model: str | None
-    generator: str | None
-    critic: str | None
-    verifier: str | None
-    refiner: str | None
-    base_url: str | None
-    adapter: str | None
-    temperature: float | None
-    max_tokens: int | None
-    examples: int | None
+    Each field is an option of every command that thinks (see `asking`).
+    """
 
-    def over(self, file: TeamConfig) -> TeamConfig:
+    model: Model = None
+    budget: BudgetText = None
+    generator: GeneratorModel = None
+    critic: CriticModel = None
+    verifier: VerifierModel = None
+    refiner: RefinerModel = None
+    base_url: BaseUrl = None
+    adapter: Adapter = None
+    temperature: Temperature = None
+    max_tokens: MaxTokens = None
+    examples: Examples = None
+    config: Config = None
+    seed: SeedOfChance = None
+
+    def set_up(self, strategies: list[str]) -> Setup:
+        """Put the options over the file, and make what they say.
+
+        Args:
+            strategies: Their names; those of the file where there are none.
+
+        Raises:
+            ConfigError: A name, a value or the file must be changed.
+        """
+        file = Configuration() if self.config is None else Configuration.read(self.config)
+        names = strategies or list(file.strategy)
+        if not names:
+            raise ConfigError(
+                "no strategy: give --strategy, such as self-refine?rounds=2 (`cogitate methods` "
+                "lists them)"
+            )
+        return Setup(
+            team=self._over(file.team).team(),
+            strategies=tuple(strategy_named(name) for name in names),
+            budget=_limits(file.budget, self.budget).budget(),
+            seed=file.seed if self.seed is None else self.seed,
+        )
+
+    def _over(self, file: TeamConfig) -> TeamConfig:
         """Return the team of a file with what was said here instead."""
         shared = {
             name: value
@@ -134,41 +157,27 @@ class TeamOptions:
         return (first.model_copy(update=other),)
 
 
-class Setup(NamedTuple):
-    """All that a run needs but its problems."""
+def asking(command: Callable[Concatenate[Asked, P], None]) -> Callable[P, None]:
+    """Give a command the options of `Asked`, each its own, in place of its first parameter.
 
-    team: Team
-    strategies: tuple[Strategy, ...]
-    budget: Budget
-    seed: int
-
-
-def set_up(
-    options: TeamOptions,
-    *,
-    config: str | None,
-    strategies: list[str],
-    budget: str | None,
-    seed: int | None,
-) -> Setup:
-    """Put the options over the file, and make what they say.
-
-    Raises:
-        ConfigError: A name, a value or the file must be changed.
+    They are shown before `--quiet`.
     """
-    file = Configuration() if config is None else Configuration.read(config)
-    names = strategies or list(file.strategy)
-    if not names:
-        raise ConfigError(
-            "no strategy: give --strategy, such as self-refine?rounds=2 (`cogitate methods` lists "
-            "them)"
-        )
-    return Setup(
-        team=options.over(file.team).team(),
-        strategies=tuple(strategy_named(name) for name in names),
-        budget=_limits(file.budget, budget).budget(),
-        seed=file.seed if seed is None else seed,
-    )
+    names = [field.name for field in fields(Asked)]
+
+    @functools.wraps(command)
+    def taken(*args: P.args, **options: P.kwargs) -> None:
+        asked = {name: options.pop(name) for name in names if name in options}
+        command(Asked(**asked), *args, **options)  # type: ignore[arg-type]  # typer made them
+
+    _, *own = inspect.signature(command).parameters.values()
+    at = [one.name for one in own].index("quiet")
+    every = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for one in (*own[:at], *inspect.signature(Asked).parameters.values(), *own[at:])
+    ]
+    taken.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]  # typer reads it
+    taken.__annotations__ = {one.name: one.annotation for one in every}
+    return taken
 
 
 def _limits(file: BudgetConfig, text: str | None) -> BudgetConfig:

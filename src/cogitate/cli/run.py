@@ -29,26 +29,15 @@ Strategies = Annotated[
 
 
 @reported
+@options.asking
 def run(
+    asked: options.Asked,
     problems: Sets,
     store: Store = "runs.db",
     strategy: Strategies = None,
-    model: options.Model = None,
-    budget: options.BudgetText = None,
     concurrency: Concurrency = 16,
     durability: DurabilityOf = "full",
     spill_after: SpillAfter = 0,
-    generator: options.GeneratorModel = None,
-    critic: options.CriticModel = None,
-    verifier: options.VerifierModel = None,
-    refiner: options.RefinerModel = None,
-    base_url: options.BaseUrl = None,
-    adapter: options.Adapter = None,
-    temperature: options.Temperature = None,
-    max_tokens: options.MaxTokens = None,
-    examples: options.Examples = None,
-    config: options.Config = None,
-    seed: options.SeedOfChance = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
     debug: Debug = False,
@@ -61,19 +50,7 @@ def run(
     cogitate run 'gsm8k?size=100' --store runs.db --strategy 'best-of-n?n=8'
     cogitate resume runs.db
     """
-    team = options.TeamOptions(
-        model=model,
-        generator=generator,
-        critic=critic,
-        verifier=verifier,
-        refiner=refiner,
-        base_url=base_url,
-        adapter=adapter,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        examples=examples,
-    )
-    setup = options.set_up(team, config=config, strategies=strategy or [], budget=budget, seed=seed)
+    setup = asked.set_up(strategy or [])
     sets = [load(name) for name in problems]
     todo = [
         Todo(one, setup.team, how, setup.budget, setup.seed)

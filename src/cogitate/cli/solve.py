@@ -41,24 +41,13 @@ StrategyName = Annotated[
 
 
 @reported
+@options.asking
 def solve(
+    asked: options.Asked,
     problem: Question,
-    model: options.Model = None,
     strategy: StrategyName = None,
-    budget: options.BudgetText = None,
-    generator: options.GeneratorModel = None,
-    critic: options.CriticModel = None,
-    verifier: options.VerifierModel = None,
-    refiner: options.RefinerModel = None,
-    base_url: options.BaseUrl = None,
-    adapter: options.Adapter = None,
-    temperature: options.Temperature = None,
-    max_tokens: options.MaxTokens = None,
-    examples: options.Examples = None,
-    config: options.Config = None,
     reference: Reference = None,
     save: Save = None,
-    seed: options.SeedOfChance = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
     debug: Debug = False,
@@ -70,25 +59,13 @@ def solve(
     cogitate solve "What is 12 * 13?" --generator hf/smollm2-135m \\
         --critic openai/my-critic --base-url http://127.0.0.1:8000/v1 --save graph.json
     """
-    team = options.TeamOptions(
-        model=model,
-        generator=generator,
-        critic=critic,
-        verifier=verifier,
-        refiner=refiner,
-        base_url=base_url,
-        adapter=adapter,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        examples=examples,
-    )
     strategies = [strategy] if strategy else []
-    if not strategies and config is None:
+    if not strategies and asked.config is None:
         strategies = ["self-refine"]
-    setup = options.set_up(team, config=config, strategies=strategies, budget=budget, seed=seed)
+    setup = asked.set_up(strategies)
     how, *others = setup.strategies
     if others:
-        raise ConfigError(f"{config} names several strategies: choose one with --strategy")
+        raise ConfigError(f"{asked.config} names several strategies: choose one with --strategy")
     if setup.team.oracle and reference is None:
         raise ConfigError("a grader compares with the right answer: give it as --reference")
     target = _writable(save)

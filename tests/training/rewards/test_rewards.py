@@ -105,7 +105,7 @@ def test_rewards_that_ask_at_once_have_an_answer_graded_once(
             await asyncio.sleep(0)
             return cg.tasks.Grade(score=float(answer == problem.reference))
 
-    monkeypatch.setattr("cogitate.training.rewards.outcome.grader_for", lambda _problem: Slow())
+    monkeypatch.setattr("cogitate.training.regrade.grader_for", lambda _problem: Slow())
     graph = begun()
     members = [Member(graph, solution(graph, f"a.{i}", a)) for i, a in enumerate(("42", "41"))]
     parts = (Part("o", OutcomeReward()), Part("r", ReflectionReward()), Part("l", LengthReward()))
@@ -131,6 +131,12 @@ def test_no_score_of_a_model_stands_for_the_grade() -> None:
     wrong = solution(graph, "a.0", "41")
     graph.score(wrong, "judge", 1.0)
     assert give(OutcomeReward(), graph, wrong) == 0
+
+
+def test_satoris_tokens_are_no_part_of_an_answer() -> None:
+    graph = begun()
+    told = solution(graph, "a.0", "42", text="<|continue|>x\nAnswer: 42<|reflect|>It fits.")
+    assert give(OutcomeReward(), graph, told) == 1
 
 
 def test_a_critique_is_rewarded_for_agreeing_with_the_grade() -> None:
