@@ -72,7 +72,8 @@ class R1:
         train: Problems to sample on.
         dev: Problems to judge on; each step has unseen ones of its own.
         output: The run directory.
-        cold: Verified chains for the cold start; those that are not right are left out.
+        cold: Verified chains for the cold start. Their grades are taken as they stand; those that
+            are not right are left out.
         first: Who samples these chains otherwise: a team that is shown worked examples, or a
             stronger model; the team itself by default.
         student: The smaller model in its team. None: the loop ends with the second RL.
