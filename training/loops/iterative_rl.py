@@ -25,6 +25,7 @@ from cogitate.graphs import ChainOfThought, SelfConsistency, Strategy
 from cogitate.graphs.solve import wait_for
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
+from cogitate.training.described import described
 from cogitate.training.harvest import harvest
 from cogitate.training.loops.course import AS_GIVEN, Course
 from cogitate.training.loops.digests import digest, digest_of_problems
@@ -52,8 +53,20 @@ __all__ = ["IterativeRL"]
 _ROLE = "generator"
 
 
+@described(
+    "iterative-rl",
+    paper="Bai et al. 2022, arXiv:2204.05862",
+    needs="problems with graders, and a policy that is right now and then",
+    costs=(
+        "an iteration: `samples` calls a problem, a reward model, GRPO against it, and a dev set "
+        "answered twice"
+    ),
+    pays="where a rating tells more than a grade; with one alone `r1` is cheaper",
+)
 class IterativeRL:
-    """The loop; iterate over it. The same call goes on where an earlier one was stopped.
+    """Go on with RL against a reward model that is trained anew on what the policy writes now.
+
+    Iterate over it. The same call goes on where an earlier one was stopped.
 
     Args:
         team: Who learns, and is judged; the words of its generator are trained.

@@ -29,6 +29,7 @@ from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
 from cogitate.training.credit.outcomes import is_right
 from cogitate.training.dataset import distinct, unseen
+from cogitate.training.described import described
 from cogitate.training.harvest import Verified, harvest
 from cogitate.training.loops.course import AS_GIVEN, Course
 from cogitate.training.loops.digests import (
@@ -64,8 +65,17 @@ class _Rows(NamedTuple):
     teacher: str
 
 
+@described(
+    "r1",
+    paper="DeepSeek-AI 2025, arXiv:2501.12948",
+    needs="problems with graders; long verified chains, or a team that is right now and then",
+    costs="two SFTs, GRPO twice, replies to all problems twice; each step a dev set twice",
+    pays="where rules tell what is right: a model that thinks long, and a smaller one after it",
+)
 class R1:
-    """The loop; iterate over it. The same call goes on where an earlier one was stopped.
+    """Reason by RL with rules, between SFT of a cold start and of what the policy wrote; distil.
+
+    Iterate over it. The same call goes on where an earlier one was stopped.
 
     Args:
         team: Who learns, and is judged; the words of its generator are trained.
