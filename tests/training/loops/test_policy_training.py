@@ -103,7 +103,7 @@ def test_agents_must_sample_as_they_are_trained(roomy_llama: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("reply", "earned"), [("Answer: 42", 1.5), ("Answer: 41", 0.5), ("It is 41", 0.0), ("", 0.0)]
+    ("reply", "earned"), [("Answer: 42", 1.5), ("Answer: 41", 0.5), ("It is 41", 0.0)]
 )
 def test_rules_pay_for_right_answers_and_for_the_format(reply: str, earned: float) -> None:
     problem = Problem(id="p", prompt="6 * 7?", reference="42", kind="numeric")
