@@ -49,7 +49,7 @@ def learnings(kind: Kind | None = None) -> tuple[Learning, ...]:
 
     Example:
         >>> [one.name for one in learnings(Kind.LOOPS)][:2]
-        ['malt', 'satori']
+        ['iterative-rl', 'malt']
     """
     # The help of the command line should not wait for all trainers' settings.
     from cogitate.training.trainers.presets import OBJECTIVES

@@ -44,7 +44,10 @@ NO_METHODS = {
         "outcomes", "overlong_penalty", "process_group_relative", "reflection_bonus",
         "restart_state", "roll_out", "satori_reward",
     },
-    "loops": {"Judged", "Progress", "SatoriTrainers", "Stage", "StageLog", "StageRecord", "judge"},
+    "loops": {
+        "Episodes", "Judged", "Progress", "R1Step", "SatoriTrainers", "Stage", "StageLog",
+        "StageRecord", "TrainPolicy", "judge", "train_policy",
+    },
 }  # fmt: skip
 
 each = pytest.mark.parametrize("one", learnings(), ids=lambda one: f"{one.kind}-{one.name}")

@@ -1,6 +1,6 @@
 """What every loop has: a team, problems for each iteration, a run directory, and a fair judge."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from cogitate.agents import Team
-from cogitate.graphs import Strategy
+from cogitate.graphs import Report, Strategy, run
 from cogitate.graphs.strategy import name_of
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
@@ -63,6 +63,8 @@ class Course:
     settings: LoopSettings
     prompt: PromptForm
     progress: Progress | None
+    names: Sequence[str] = ()
+    """What its iterations are called, where each is something of its own."""
 
     @classmethod
     def begin(
@@ -70,7 +72,6 @@ class Course:
         loop: str,
         *,
         team: Team,
-        first: Team | None,
         base: str,
         sampling: Strategy,
         strategy: Strategy,
@@ -79,9 +80,28 @@ class Course:
         output: str | Path,
         iterations: int,
         settings: LoopSettings,
-        progress: Progress | None,
+        first: Team | None = None,
+        progress: Progress | None = None,
+        names: Sequence[str] = (),
+        also: Mapping[str, JsonValue] | None = None,
     ) -> Self:
         """Open the run directory; all that decides what the loop does is told there.
+
+        Args:
+            loop: What kind of loop it is.
+            team: Who learns, and is judged.
+            base: The model whose weights are trained.
+            sampling: How rows are sampled.
+            strategy: How teams think when they are judged.
+            train: Problems to learn from.
+            dev: Problems to judge on.
+            output: The run directory.
+            iterations: How many parts there are of the problems.
+            settings: How.
+            first: Who samples until weights were promoted; the team by default.
+            progress: Hears of every stage as it goes.
+            names: What the iterations are called, if not by their number.
+            also: What else decides what this loop does, by name.
 
         Raises:
             ConfigError: Too few problems, no such model, or the directory of another loop.
@@ -96,6 +116,7 @@ class Course:
             "first": digest_of_team(first or team, sampling),
             "train": digest_of_problems(train),
             "dev": digest_of_problems(dev),
+            **(also or {}),
         }
         return cls(
             team=team,
@@ -108,6 +129,7 @@ class Course:
             settings=settings,
             prompt=settings.prompt or ("sampled" if first is None else "zero-shot"),
             progress=progress,
+            names=names,
         )
 
     @property
@@ -123,17 +145,44 @@ class Course:
         """Who samples, with the weights so far."""
         return wear(self.team, worn) if worn else self.first
 
-    def judge(self, i: int, old: Worn, new: Worn, store: RunStore) -> Judged:
-        """Judge an iteration's weights on its own dev problems: a stage."""
-        dev = self.rounds.dev[i - 1]
+    def think(
+        self, stage: Stage, team: Team, problems: ProblemSet, store: RunStore, *, seed: int
+    ) -> Report:
+        """Sample on problems, for a stage."""
+        what = f"{stage.folder.name}: sample"
+        report = run(
+            problems,
+            team,
+            self.sampling,
+            seed=seed,
+            concurrency=self.settings.concurrency,
+            store=store,
+            on_episode=of_episodes(self.progress, what, len(problems)),
+        )
+        stage.tokens += report.usage.completion
+        return report
+
+    def judge(
+        self, i: int, old: Worn, new: Worn, store: RunStore, *, team: Team | None = None
+    ) -> Judged:
+        """Judge an iteration's weights on its own dev problems: a stage.
+
+        Args:
+            i: The iteration.
+            old: The weights so far.
+            new: The candidate's.
+            store: Keeps what is thought.
+            team: Who wears them; the team that learns by default.
+        """
+        dev, team = self.rounds.dev[i - 1], team or self.team
 
         def work(stage: Stage) -> Judged:
             judged = judge(
-                wear(self.team, old),
-                wear(self.team, new),
+                wear(team, old),
+                wear(team, new),
                 self.strategy,
                 dev,
-                names=(self.name(old), f"iteration {i}"),
+                names=(self.name(old), self.called(i)),
                 seen=[*self.train, *(p for part in self.rounds.dev[: i - 1] for p in part)],
                 store=store,
                 seed=self.settings.seed,
@@ -160,14 +209,19 @@ class Course:
     def name(self, worn: Worn) -> str:
         """What to call weights in a report."""
         latest = max((int(folder.parent.name) for folder in worn.values()), default=0)
-        return f"iteration {latest}" if latest else AS_GIVEN
+        return self.called(latest) if latest else AS_GIVEN
+
+    def called(self, i: int) -> str:
+        """What an iteration is called."""
+        return self.names[i - 1] if self.names else f"iteration {i}"
 
     def told(self, worn: Worn) -> dict[str, str]:
         """The folders of weights, as a report names them."""
-        return {
-            role: folder.relative_to(self.log.root).as_posix()
-            for role, folder in sorted(worn.items())
-        }
+        return {role: self.where(folder) for role, folder in sorted(worn.items())}
+
+    def where(self, folder: Path | None) -> str:
+        """A folder of weights, as a report names it; None for those that the team came with."""
+        return AS_GIVEN if folder is None else folder.relative_to(self.log.root).as_posix()
 
     def seconds(self, i: int) -> float:
         """What the stages of an iteration took."""

@@ -1,8 +1,10 @@
 """What tells two stages of a loop apart: hashes of problems, teams, files and folders."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
@@ -13,7 +15,7 @@ from cogitate.inference import Engines
 from cogitate.memory.run_record import record_of
 from cogitate.tasks import Example, ProblemSet
 
-__all__ = ["digest", "digest_of_problems", "digest_of_team"]
+__all__ = ["digest", "digest_of_problems", "digest_of_rows", "digest_of_team"]
 
 
 def digest(path: Path) -> str:
@@ -36,8 +38,13 @@ def digest(path: Path) -> str:
 
 def digest_of_problems(problems: ProblemSet) -> str:
     """Return the hash of problems in their order, and of their worked examples."""
+    return digest_of_rows((*problems.examples, *problems))
+
+
+def digest_of_rows(rows: Iterable[BaseModel]) -> str:
+    """Return the hash of records in their order."""
     said = hashlib.blake2b(digest_size=16)
-    for one in (*problems.examples, *problems):
+    for one in rows:
         said.update(one.model_dump_json().encode("utf-8", "surrogatepass") + b"\n")
     return said.hexdigest()
 

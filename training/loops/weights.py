@@ -3,31 +3,89 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from cogitate.agents import Agent, Critic, Generator, Refiner, Team, Verifier
 from cogitate.errors import ConfigError
+from cogitate.training.trainers.sampling import CurrentWeights
 
-__all__ = ["at_temperature", "base_of", "wear", "worn_by"]
+__all__ = [
+    "Begins",
+    "Policy",
+    "as_policy",
+    "at_temperature",
+    "base_of",
+    "begins",
+    "wear",
+    "worn_by",
+]
+
+Policy = Callable[[CurrentWeights], Team]
+"""Makes the team around the model that learns, as it is now; the same agents each time."""
 
 
-def wear(team: Team, adapters: Mapping[str, Path]) -> Team:
-    """Return the team with an adapter for every agent of some roles; the others stay as they are.
+class Begins(NamedTuple):
+    """What a trainer begins with."""
+
+    base: str
+    adapter: Path | None
+    """To go on with; None for a new one."""
+
+
+def begins(base: str, folder: Path | None) -> Begins:
+    """Return what a trainer is given to go on with trained weights.
+
+    Args:
+        base: The model that they were trained on.
+        folder: An adapter of it or a whole model; None for the base itself.
+    """
+    if folder is not None and _is_whole(folder):
+        return Begins(f"hf/{folder}", None)
+    return Begins(base, folder)
+
+
+def wear(team: Team, weights: Mapping[str, Path]) -> Team:
+    """Return the team with weights for every agent of some roles; the others stay as they are.
 
     Args:
         team: Who thinks.
-        adapters: A PEFT folder for each role.
+        weights: A PEFT folder for each role, or a whole model's.
 
     Raises:
         ConfigError: A role that nobody plays.
     """
-    if unknown := sorted(set(adapters) - {agent.role for agent in team.agents}):
+    if unknown := sorted(set(weights) - {agent.role for agent in team.agents}):
         raise ConfigError(f"no agent of the team plays {unknown[0]!r}: add one, to give it weights")
 
     def dressed(agent: Agent) -> Agent:
-        folder = adapters.get(agent.role)
-        return agent if folder is None else replace(agent, adapter=str(folder))
+        folder = weights.get(agent.role)
+        if folder is None:
+            return agent
+        if _is_whole(folder):
+            return _on(agent, f"hf/{folder}", None)
+        return replace(agent, adapter=str(folder))
 
     return _remade(team, dressed)
+
+
+def as_policy(team: Team, role: str, *, temperature: float) -> Policy:
+    """Return what puts a model that learns into a team, in the place of all agents of a role.
+
+    Args:
+        team: Who thinks; the agents of other roles stay as they are.
+        role: Whose weights are trained.
+        temperature: At which that role samples.
+    """
+
+    def around(weights: CurrentWeights) -> Team:
+        def learning(agent: Agent) -> Agent:
+            if agent.role != role:
+                return agent
+            return replace(_on(agent, weights.model, weights.adapter), temperature=temperature)
+
+        return _remade(team, learning)
+
+    return around
 
 
 def at_temperature(team: Team, temperature: float) -> Team:
@@ -95,3 +153,15 @@ def base_of(team: Team, role: str, base: str | None) -> str:
             "said by the team"
         )
     return local[0].replace("vllm/", "hf/", 1)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder of weights is a model's, not an adapter's."""
+    return (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file()
+
+
+def _on(agent: Agent, model: str, adapter: str | None) -> Agent:
+    """An agent on other weights of its own kind of engine, in process."""
+    if isinstance(agent.model, str) and agent.model.startswith("vllm/"):
+        model = model.replace("hf/", "vllm/", 1)
+    return replace(agent, model=model, adapter=adapter, base_url=None)

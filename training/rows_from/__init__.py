@@ -1,9 +1,9 @@
 """From one graph with its credit to rows of each kind."""
 
 from cogitate.training.rows_from.asked import Credits, PromptForm, Worth, without_examples
-from cogitate.training.rows_from.compared import preference_rows, ranked_rows
+from cogitate.training.rows_from.compared import preference_rows, ranked_rows, rated_row
 from cogitate.training.rows_from.replies import sft_rows, unpaired_rows
-from cogitate.training.rows_from.starts import StartKind, coat_rows, prompt_rows
+from cogitate.training.rows_from.starts import StartKind, coat_rows, problem_starts, prompt_rows
 from cogitate.training.rows_from.steps import step_rows
 
 __all__ = [
@@ -13,8 +13,10 @@ __all__ = [
     "Worth",
     "coat_rows",
     "preference_rows",
+    "problem_starts",
     "prompt_rows",
     "ranked_rows",
+    "rated_row",
     "sft_rows",
     "step_rows",
     "unpaired_rows",

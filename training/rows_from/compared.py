@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from cogitate.graphs import Thought, ThoughtKind
+from cogitate.inference import Message
 from cogitate.training.credit.siblings import siblings
 from cogitate.training.rows import PreferenceRow, RankedRow
 from cogitate.training.rows_from.asked import Asked, Credits, asked, reply
 
-__all__ = ["preference_rows", "ranked_rows"]
+__all__ = ["preference_rows", "ranked_rows", "rated_row"]
 
 
 def preference_rows(
@@ -97,6 +98,12 @@ def ranked_rows(credits: Credits, counts: Counter[str], *, role: str | None) -> 
             replies=tuple(reply(thought, worth[thought.id].value) for thought in best),
             ranks=tuple(1 + values.index(value) for value in values),
         )
+
+
+def rated_row(row: PreferenceRow) -> PreferenceRow:
+    """Return a pair as a reward model reads it: the problem and the replies, without a prompt."""
+    asked_for = (Message("user", row.question),)
+    return row.model_copy(update={"messages": asked_for, "prompt_ids": None})
 
 
 def _groups(

@@ -1,26 +1,56 @@
 """Rows of where an episode of reinforcement learning begins, and chains of actions to imitate."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from cogitate.agents import Brief
 from cogitate.errors import DataError
-from cogitate.graphs import Source, Thought, ThoughtKind, coat_actions, write_coat
+from cogitate.graphs import (
+    Source,
+    Thought,
+    ThoughtGraph,
+    ThoughtKind,
+    coat_actions,
+    write_coat,
+)
 from cogitate.graphs.coat_text import CHAIN, Meta
 from cogitate.graphs.strategies.coat import COAT
 from cogitate.inference import Message
+from cogitate.tasks import Problem
 from cogitate.training.credit.outcomes import is_right
 from cogitate.training.credit.satori import restart_states
 from cogitate.training.rows import PromptRow, SFTRow
 from cogitate.training.rows_from.asked import Credits, asked
 from cogitate.training.rows_from.steps import is_step
 
-__all__ = ["StartKind", "coat_rows", "prompt_rows"]
+__all__ = ["StartKind", "coat_rows", "problem_starts", "prompt_rows"]
 
 StartKind = Literal["problem", "restarts", "steps"]
 """`problem`: with nothing said; `restarts`: Satori's, after a trajectory was backed up and the
 reflect token appended; `steps`: after every step of the graph, exactly as it was sampled."""
+
+
+def problem_starts(problems: Iterable[Problem]) -> list[PromptRow]:
+    """Return problems of which nothing was thought yet as start states.
+
+    They have no prompt: the strategy that thinks from them asks as it does.
+    """
+    return [
+        PromptRow(
+            problem=problem.id,
+            question=problem.prompt,
+            role="generator",
+            agent="generator",
+            operation="generate",
+            messages=(),
+            thought=ThoughtGraph.of(problem).root.id,
+            reference=problem.reference,
+            kind=problem.kind,
+            prefix_ids=(),
+        )
+        for problem in problems
+    ]
 
 
 def prompt_rows(

@@ -9,8 +9,16 @@ from cogitate.agents import Critic, Generator, Refiner, Team, Verifier
 from cogitate.errors import ConfigError
 from cogitate.inference import Scripted
 from cogitate.tasks import Example, Problem, ProblemSet
+from cogitate.training import CurrentWeights
 from cogitate.training.loops.rounds import rounds
-from cogitate.training.loops.weights import at_temperature, base_of, wear, worn_by
+from cogitate.training.loops.weights import (
+    as_policy,
+    at_temperature,
+    base_of,
+    begins,
+    wear,
+    worn_by,
+)
 
 HF = "hf/smollm2-135m"
 
@@ -96,3 +104,41 @@ def test_fewer_problems_than_iterations_are_refused() -> None:
         rounds(sums("train", 50, 2), sums("dev", 0, 9), 3)
     with pytest.raises(ConfigError, match="give at least 1"):
         rounds(sums("train", 50, 2), sums("dev", 0, 9), 0)
+
+
+def whole_model(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def test_a_whole_model_is_worn_in_place_of_the_other_on_the_same_kind_of_engine(
+    tmp_path: Path,
+) -> None:
+    folder = whole_model(tmp_path / "model")
+    team = Team([Generator(HF, adapter="old"), Generator("vllm/m")], Critic(HF))
+    worn = wear(team, {"generator": folder})
+    assert [(one.model, one.adapter) for one in worn.agents] == [
+        (f"hf/{folder}", None), (f"vllm/{folder}", None), (HF, None)
+    ]  # fmt: skip
+
+
+def test_training_goes_on_with_an_adapter_on_its_base_and_with_a_whole_model_alone(
+    tmp_path: Path,
+) -> None:
+    assert begins(HF, None) == (HF, None)
+    assert begins(HF, Path("adapter")) == (HF, Path("adapter"))
+    folder = whole_model(tmp_path / "model")
+    assert begins(HF, folder) == (f"hf/{folder}", None)
+    (folder / "adapter_config.json").write_text("{}")
+    assert begins(HF, folder) == (HF, folder)
+
+
+def test_a_policy_takes_the_place_of_its_role_and_leaves_the_others() -> None:
+    team = Team([Generator("vllm/m", adapter="old"), Generator(HF)], Critic(HF, adapter="own"))
+    policy = as_policy(team, "generator", temperature=0.9)
+    now = policy(CurrentWeights("hf/base", "new", 7))
+    assert [(one.name, one.model, one.adapter, one.temperature) for one in now.agents] == [
+        ("generator-1", "vllm/base", "new", 0.9), ("generator-2", "hf/base", "new", 0.9),
+        ("critic", HF, "own", 0.7),
+    ]  # fmt: skip
