@@ -1,7 +1,7 @@
 """Reinforcement learning from our own rollouts: what it adds to a model that taught itself.
 
     python examples/improve.py                          the adapter that all of this begins with
-    python benchmarks/reinforce.py grpo | ppo [--steps 40]
+    python benchmarks/reinforce.py grpo | ppo [--steps 25]
     python benchmarks/reinforce.py credit               process against outcome advantages
     python benchmarks/reinforce.py measure
 
@@ -32,6 +32,7 @@ from cogitate.memory import RunStore
 from cogitate.tasks import Problem, ProblemSet
 from cogitate.training.rewards import OutcomeReward
 from cogitate.training.rows import PromptRow
+from cogitate.training.trainers import Schedule
 from cogitate.training.trainers.background import Background
 
 MODEL = "hf/smollm2-135m"
@@ -129,7 +130,7 @@ def grpo(steps: int) -> None:
 
 
 def ppo(steps: int) -> None:
-    schedule = training.Schedule(
+    schedule = Schedule(
         steps=steps,
         prompts=32,
         minibatches=2,
@@ -172,6 +173,7 @@ class Replay:
     async def __call__(
         self, starts: Sequence[PromptRow], weights: training.CurrentWeights
     ) -> Sequence[training.Sampled]:
+        """Return the next ones, whatever was asked."""
         self._next += len(starts)
         return self._rollouts[self._next - len(starts) : self._next]
 
@@ -273,7 +275,7 @@ def measure(size: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("command", choices=("grpo", "ppo", "credit", "measure"))
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--size", type=int, default=700, help="test problems, before duplicates go")
     chosen = parser.parse_args()
     match chosen.command:
