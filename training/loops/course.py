@@ -1,7 +1,8 @@
 """What every loop has: a team, problems for each iteration, a run directory, and a fair judge."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -9,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from cogitate.agents import Team
 from cogitate.graphs import Strategy
+from cogitate.graphs.solve import wait_for
 from cogitate.graphs.strategy import name_of
+from cogitate.inference import Engines
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
 from cogitate.training.harvest import PromptForm
@@ -63,6 +66,8 @@ class Course:
     settings: LoopSettings
     prompt: PromptForm
     progress: Progress | None
+    engines: Engines = field(default_factory=Engines, repr=False)
+    """Opened by name: from stage to stage they stay open, and wear new adapters as they come."""
 
     @classmethod
     def begin(
@@ -115,9 +120,28 @@ class Course:
         """How many there are."""
         return len(self.rounds.dev)
 
-    def store(self) -> RunStore:
-        """Open the store in which everything that is thought is kept."""
-        return RunStore(self.log.root / "runs.db")
+    @contextmanager
+    def opened(self) -> Iterator[RunStore]:
+        """Open the store in which everything that is thought is kept; engines close with it."""
+        with RunStore(self.log.root / "runs.db") as store:
+            try:
+                yield store
+            finally:
+                wait_for(self.engines.close())
+
+    def make_room(self) -> None:
+        """Close the engines where weights are to be trained on a GPU: both would fill its memory.
+
+        Beside a CPU they stay, and cost a training their weights and their caches.
+        """
+        if not any(
+            isinstance(agent.model, str) for agent in (*self.team.agents, *self.first.agents)
+        ):
+            return  # those that were given stay open in any case
+        import torch
+
+        if torch.cuda.is_available():
+            wait_for(self.engines.close())
 
     def sampler(self, worn: Worn) -> Team:
         """Who samples, with the weights so far."""
@@ -135,6 +159,7 @@ class Course:
                 dev,
                 names=(self.name(old), f"iteration {i}"),
                 seen=[*self.train, *(p for part in self.rounds.dev[: i - 1] for p in part)],
+                engines=self.engines,
                 store=store,
                 seed=self.settings.seed,
                 concurrency=self.settings.concurrency,

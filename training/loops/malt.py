@@ -195,7 +195,7 @@ class MALT:
     def __iter__(self) -> Iterator[MALTReport]:
         """Yield what each iteration came to; finished ones come from the stage log at once."""
         course, state = self.course, _State()
-        with course.store() as store:
+        with course.opened() as store:
             for i in range(1, course.iterations + 1):
                 tree = self._grow(i, state, store)
                 rows = course.log.folder(i) / "rows"
@@ -230,6 +230,7 @@ class MALT:
                 course.sampling,
                 seed=how.seed + i,
                 concurrency=how.concurrency,
+                engines=course.engines,
                 store=store,
                 on_episode=of_episodes(course.progress, f"{i}: tree", len(problems)),
             )
@@ -288,6 +289,7 @@ class MALT:
 
     def _train_sft(self, i: int, role: str, rows: Path) -> Learned:
         def work(stage: Stage) -> Learned:
+            self.course.make_room()
             return Learned.of(
                 self._sft(
                     kept_rows(rows, SFTRow),
@@ -304,6 +306,7 @@ class MALT:
 
     def _train_dpo(self, i: int, role: str, rows: Path, start: Path) -> Learned:
         def work(stage: Stage) -> Learned:
+            self.course.make_room()
             return Learned.of(
                 self._dpo(
                     kept_rows(rows, PreferenceRow),
