@@ -1,5 +1,6 @@
 """What every loop has: a team, problems for each iteration, a run directory, and a fair judge."""
 
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from cogitate.agents import Team
+from cogitate.agents import Agent, Team
 from cogitate.graphs import Strategy
 from cogitate.graphs.solve import wait_for
 from cogitate.graphs.strategy import name_of
@@ -129,19 +130,25 @@ class Course:
             finally:
                 wait_for(self.engines.close())
 
-    def make_room(self) -> None:
-        """Close the engines where weights are to be trained on a GPU: both would fill its memory.
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Train weights in this block, beside models or, on a GPU, without them.
 
-        Beside a CPU they stay, and cost a training their weights and their caches.
+        A GPU's memory is too small for both: engines opened by name are closed before, and start
+        again when they are next asked. Beside a CPU they stay.
         """
-        if not any(
-            isinstance(agent.model, str) for agent in (*self.team.agents, *self.first.agents)
-        ):
-            return  # those that were given stay open in any case
+        if not any(map(_runs_here, (*self.team.agents, *self.first.agents))):
+            yield
+            return
         import torch
 
-        if torch.cuda.is_available():
+        on_gpu = torch.cuda.is_available()
+        if on_gpu:
             wait_for(self.engines.close())
+        yield
+        gc.collect()  # a trainer refers to itself: without this, its weights stay for long
+        if on_gpu:
+            torch.cuda.empty_cache()
 
     def sampler(self, worn: Worn) -> Team:
         """Who samples, with the weights so far."""
@@ -197,3 +204,9 @@ class Course:
     def seconds(self, i: int) -> float:
         """What the stages of an iteration took."""
         return sum(record.seconds for record in self.log.of(i).values())
+
+
+def _runs_here(agent: Agent) -> bool:
+    """Whether an agent's model takes memory of this machine."""
+    name = agent.model if isinstance(agent.model, str) else agent.model.info.model
+    return name.startswith(("hf/", "vllm/"))

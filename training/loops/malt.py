@@ -289,9 +289,8 @@ class MALT:
 
     def _train_sft(self, i: int, role: str, rows: Path) -> Learned:
         def work(stage: Stage) -> Learned:
-            self.course.make_room()
-            return Learned.of(
-                self._sft(
+            with self.course.training():
+                found = self._sft(
                     kept_rows(rows, SFTRow),
                     self.base,
                     stage.output(f"{role}-sft"),
@@ -299,16 +298,15 @@ class MALT:
                     start=self.start[role],
                     on_step=of_steps(self.course.progress, f"{i}: sft {role}"),
                 )
-            )
+            return Learned.of(found)
 
         inputs = {"rows": digest(rows)}
         return self.course.log.stage(f"sft {role}", Learned, work, iteration=i, inputs=inputs)
 
     def _train_dpo(self, i: int, role: str, rows: Path, start: Path) -> Learned:
         def work(stage: Stage) -> Learned:
-            self.course.make_room()
-            return Learned.of(
-                self._dpo(
+            with self.course.training():
+                found = self._dpo(
                     kept_rows(rows, PreferenceRow),
                     self.base,
                     stage.output(f"{role}-dpo"),
@@ -316,7 +314,7 @@ class MALT:
                     start=start,
                     on_step=of_steps(self.course.progress, f"{i}: dpo {role}"),
                 )
-            )
+            return Learned.of(found)
 
         inputs = {"rows": digest(rows), "start": digest(start)}
         return self.course.log.stage(f"dpo {role}", Learned, work, iteration=i, inputs=inputs)

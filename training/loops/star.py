@@ -254,15 +254,15 @@ class STaR:
 
     def _learn(self, i: int, rows: Path) -> Learned:
         def work(stage: Stage) -> Learned:
-            self.course.make_room()
-            found = self._trainer(
-                kept_rows(rows, SFTRow),
-                self.base,
-                stage.output(_ROLE),
-                self.settings.sft,
-                start=self.start,
-                on_step=of_steps(self.course.progress, f"{i}: train"),
-            )
+            with self.course.training():
+                found = self._trainer(
+                    kept_rows(rows, SFTRow),
+                    self.base,
+                    stage.output(_ROLE),
+                    self.settings.sft,
+                    start=self.start,
+                    on_step=of_steps(self.course.progress, f"{i}: train"),
+                )
             return Learned.of(found)
 
         inputs = {"rows": digest(rows)}

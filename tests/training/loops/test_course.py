@@ -1,7 +1,10 @@
 """A loop's engines: one for all its stages, and none when it is over."""
 
 import asyncio
-from collections.abc import Sequence
+import gc
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,18 +23,41 @@ from cogitate.training.trainers.weights import Start, load
 THIN = LoRA(rank=2)
 
 
-def barely(
-    rows: Sequence[SFTRow],
-    base: str,
-    output: Path,
-    settings: SFTSettings | None = None,
-    *,
-    start: Path | None = None,
-    on_step: OnStep | None = None,
-) -> Trained:
-    """A trainer that saves its adapter as it begins."""
-    load(Start.at(base), THIN, steps=1, seed=0).together().save_pretrained(str(output))
-    return Trained(output, [], 0, 0.0, len(rows), {}, {})
+class Weights:
+    """What trainers are: they refer to themselves."""
+
+    def __init__(self) -> None:
+        self.trainer = self
+
+
+@dataclass
+class Barely:
+    """A trainer that saves its adapter as it begins, and leaves its weights behind."""
+
+    left: list[weakref.ref[Weights]] = field(default_factory=list)
+
+    def __call__(
+        self,
+        rows: Sequence[SFTRow],
+        base: str,
+        output: Path,
+        settings: SFTSettings | None = None,
+        *,
+        start: Path | None = None,
+        on_step: OnStep | None = None,
+    ) -> Trained:
+        """Make the folder."""
+        load(Start.at(base), THIN, steps=1, seed=0).together().save_pretrained(str(output))
+        self.left.append(weakref.ref(Weights()))
+        return Trained(output, [], 0, 0.0, len(rows), {}, {})
+
+
+@pytest.fixture
+def no_chance() -> Iterator[None]:
+    """Garbage is collected when it is asked for, and not when it happens to be."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def test_a_model_stays_open_from_stage_to_stage_and_is_closed_with_the_loop(
@@ -49,7 +75,7 @@ def test_a_model_stays_open_from_stage_to_stage_and_is_closed_with_the_loop(
         output=tmp_path,
         first=Team(Generator(Scripted(["Answer: 7"]))),
         settings=STaRSettings(samples=1),
-        trainer=barely,
+        trainer=Barely(),
         progress=look,
     )
     reports = list(loop)
@@ -59,6 +85,29 @@ def test_a_model_stays_open_from_stage_to_stage_and_is_closed_with_the_loop(
     assert len(engines) == (2 if torch.cuda.is_available() else 1)  # a GPU is left to the training
     with pytest.raises(EngineRefused, match="closed"):
         asyncio.run(seen["2: judge"].complete(Request(messages=(Message("user", "7?"),))))
+
+
+def test_what_a_training_leaves_is_gone_before_anything_is_sampled(
+    roomy_llama: Path, tmp_path: Path, no_chance: None
+) -> None:
+    trainer, there = Barely(), dict[str, int]()
+
+    def look(stage: str, _done: int, _total: int) -> None:
+        there[stage] = sum(weights() is not None for weights in trainer.left)
+
+    loop = STaR(
+        pupil(roomy_llama),
+        train=sevens("train", 2),
+        dev=sevens("dev", 2),
+        output=tmp_path,
+        iterations=1,
+        first=Team(Generator(Scripted(["Answer: 7"]))),
+        settings=STaRSettings(samples=1),
+        trainer=trainer,
+        progress=look,
+    )
+    assert len(list(loop)) == len(trainer.left) == 1
+    assert there == {"1: sample": 0, "1: judge": 0}
 
 
 def test_a_model_is_closed_where_a_loop_fails(roomy_llama: Path, tmp_path: Path) -> None:
