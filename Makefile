@@ -35,7 +35,8 @@ test-vllm: $(VLLM)/.installed
 	OMP_NUM_THREADS=1 VLLM_CPU_OMP_THREADS_BIND=nobind $(VLLM)/bin/python -m pytest -W default \
 		-k vllm tests/inference/test_contract.py tests/inference/test_rating_contract.py \
 		tests/inference/vllm \
-		tests/graphs/strategies/test_every_engine.py tests/cli/test_vllm.py
+		tests/graphs/strategies/test_every_engine.py tests/cli/test_vllm.py \
+		tests/training/loops/test_vllm.py tests/training/trainers/test_vllm.py
 
 check: $(STAMP)
 	$(BIN)/ruff format --check

@@ -1,15 +1,19 @@
 """What every loop has: a team, problems for each iteration, a run directory, and a fair judge."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from cogitate.agents import Team
+from cogitate.agents import Agent, Team
 from cogitate.graphs import Report, Strategy, run
+from cogitate.graphs.solve import wait_for
 from cogitate.graphs.strategy import name_of
+from cogitate.inference import Engines
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
 from cogitate.training.harvest import PromptForm
@@ -65,6 +69,8 @@ class Course:
     progress: Progress | None
     names: Sequence[str] = ()
     """What its iterations are called, where each is something of its own."""
+    engines: Engines = field(default_factory=Engines, repr=False)
+    """Opened by name: from stage to stage they stay open, and wear new adapters as they come."""
 
     @classmethod
     def begin(
@@ -137,9 +143,34 @@ class Course:
         """How many there are."""
         return len(self.rounds.dev)
 
-    def store(self) -> RunStore:
-        """Open the store in which everything that is thought is kept."""
-        return RunStore(self.log.root / "runs.db")
+    @contextmanager
+    def opened(self) -> Iterator[RunStore]:
+        """Open the store in which everything that is thought is kept; engines close with it."""
+        with RunStore(self.log.root / "runs.db") as store:
+            try:
+                yield store
+            finally:
+                wait_for(self.engines.close())
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Train weights in this block, beside models or, on a GPU, without them.
+
+        A GPU's memory is too small for both: engines opened by name are closed before, and start
+        again when they are next asked. Beside a CPU they stay.
+        """
+        if not any(map(_runs_here, (*self.team.agents, *self.first.agents))):
+            yield
+            return
+        import torch
+
+        on_gpu = torch.cuda.is_available()
+        if on_gpu:
+            wait_for(self.engines.close())
+        yield
+        gc.collect()  # a trainer refers to itself: without this, its weights stay for long
+        if on_gpu:
+            torch.cuda.empty_cache()
 
     def sampler(self, worn: Worn) -> Team:
         """Who samples, with the weights so far."""
@@ -156,6 +187,7 @@ class Course:
             self.sampling,
             seed=seed,
             concurrency=self.settings.concurrency,
+            engines=self.engines,
             store=store,
             on_episode=of_episodes(self.progress, what, len(problems)),
         )
@@ -184,6 +216,7 @@ class Course:
                 dev,
                 names=(self.name(old), self.called(i)),
                 seen=[*self.train, *(p for part in self.rounds.dev[: i - 1] for p in part)],
+                engines=self.engines,
                 store=store,
                 seed=self.settings.seed,
                 concurrency=self.settings.concurrency,
@@ -226,3 +259,9 @@ class Course:
     def seconds(self, i: int) -> float:
         """What the stages of an iteration took."""
         return sum(record.seconds for record in self.log.of(i).values())
+
+
+def _runs_here(agent: Agent) -> bool:
+    """Whether an agent's model takes memory of this machine."""
+    name = agent.model if isinstance(agent.model, str) else agent.model.info.model
+    return name.startswith(("hf/", "vllm/"))

@@ -122,7 +122,7 @@ class IterativeRL:
     def __iter__(self) -> Iterator[IterativeRLReport]:
         """Yield what each iteration came to; finished ones come from the stage log at once."""
         course, standing, without_gain = self.course, Standing(), 0
-        with course.store() as store:
+        with course.opened() as store:
             for i in range(1, course.iterations + 1):
                 origin = standing.newest.get(_ROLE)
                 sampled = self._sample(i, standing, store)
@@ -185,15 +185,15 @@ class IterativeRL:
                     "no problem has both a right and a wrong reply, so there is nothing to rate "
                     "by: give harder or easier problems, more samples, or a larger window"
                 )
-            return Learned.of(
-                self._reward_model(
+            with course.training():
+                found = self._reward_model(
                     pairs,
                     self.base.base,
                     stage.output("reward-model"),
                     self.settings.reward_model,
                     on_step=of_steps(course.progress, f"{i}: reward model"),
                 )
-            )
+            return Learned.of(found)
 
         inputs = {f"pairs {file.parent.name}": digest(file) for file in files}
         return course.log.stage("reward-model", Learned, work, iteration=i, inputs=inputs)
@@ -205,8 +205,8 @@ class IterativeRL:
         begun = self.base if origin is None else begins(self.base.base, origin)
 
         def work(stage: Stage) -> Learned:
-            return Learned.of(
-                self._policy(
+            with course.training():
+                found = self._policy(
                     problem_starts(problems),
                     Episodes(
                         policy=as_policy(course.team, _ROLE, temperature=how.grpo.temperature),
@@ -221,7 +221,7 @@ class IterativeRL:
                     start=begun.adapter,
                     on_step=of_steps(course.progress, f"{i}: reinforce"),
                 )
-            )
+            return Learned.of(found)
 
         inputs = {
             "problems": digest_of_problems(problems),

@@ -5,6 +5,7 @@ They share their engines: on one base, the old adapters and the new ones are wor
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 
 from pydantic import BaseModel, ConfigDict
 
@@ -59,6 +60,7 @@ def judge(
     *,
     names: tuple[str, str],
     seen: Iterable[Seen],
+    engines: Engines | None = None,
     store: Recorder,
     seed: int,
     concurrency: int,
@@ -74,6 +76,7 @@ def judge(
         dev: Problems that neither has seen.
         names: What to call the weights of both.
         seen: What may not be among `dev`.
+        engines: Engines to share with other calls; opened and closed here otherwise.
         store: Keeps what they think.
         seed: As for `run`.
         concurrency: Problems in progress at the same moment.
@@ -86,7 +89,8 @@ def judge(
 
     async def both() -> list[tuple[DevRun, Evaluation, RoleReport]]:
         found = []
-        async with Engines() as engines:
+        async with AsyncExitStack() as stack:
+            shared = engines or await stack.enter_async_context(Engines())
             for name, team in zip(names, (old, new), strict=True):
                 report = await arun(
                     dev,
@@ -94,7 +98,7 @@ def judge(
                     strategy,
                     seed=seed,
                     concurrency=concurrency,
-                    engines=engines,
+                    engines=shared,
                     store=store,
                     on_episode=on_episode,
                 )

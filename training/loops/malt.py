@@ -195,7 +195,7 @@ class MALT:
     def __iter__(self) -> Iterator[MALTReport]:
         """Yield what each iteration came to; finished ones come from the stage log at once."""
         course, state = self.course, _State()
-        with course.store() as store:
+        with course.opened() as store:
             for i in range(1, course.iterations + 1):
                 tree = self._grow(i, state, store)
                 rows = course.log.folder(i) / "rows"
@@ -230,6 +230,7 @@ class MALT:
                 course.sampling,
                 seed=how.seed + i,
                 concurrency=how.concurrency,
+                engines=course.engines,
                 store=store,
                 on_episode=of_episodes(course.progress, f"{i}: tree", len(problems)),
             )
@@ -288,8 +289,8 @@ class MALT:
 
     def _train_sft(self, i: int, role: str, rows: Path) -> Learned:
         def work(stage: Stage) -> Learned:
-            return Learned.of(
-                self._sft(
+            with self.course.training():
+                found = self._sft(
                     kept_rows(rows, SFTRow),
                     self.base,
                     stage.output(f"{role}-sft"),
@@ -297,15 +298,15 @@ class MALT:
                     start=self.start[role],
                     on_step=of_steps(self.course.progress, f"{i}: sft {role}"),
                 )
-            )
+            return Learned.of(found)
 
         inputs = {"rows": digest(rows)}
         return self.course.log.stage(f"sft {role}", Learned, work, iteration=i, inputs=inputs)
 
     def _train_dpo(self, i: int, role: str, rows: Path, start: Path) -> Learned:
         def work(stage: Stage) -> Learned:
-            return Learned.of(
-                self._dpo(
+            with self.course.training():
+                found = self._dpo(
                     kept_rows(rows, PreferenceRow),
                     self.base,
                     stage.output(f"{role}-dpo"),
@@ -313,7 +314,7 @@ class MALT:
                     start=start,
                     on_step=of_steps(self.course.progress, f"{i}: dpo {role}"),
                 )
-            )
+            return Learned.of(found)
 
         inputs = {"rows": digest(rows), "start": digest(start)}
         return self.course.log.stage(f"dpo {role}", Learned, work, iteration=i, inputs=inputs)

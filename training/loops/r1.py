@@ -152,7 +152,7 @@ class R1:
     def __iter__(self) -> Iterator[R1Report]:
         """Yield what each step came to; finished ones come from the stage log at once."""
         course, standing = self.course, Standing()
-        with course.store() as store:
+        with course.opened() as store:
             for i, step in enumerate(self.steps, 1):
                 pupil = step is R1Step.DISTIL
                 origin = None if step.imitates else standing.newest.get(_ROLE)
@@ -226,8 +226,8 @@ class R1:
         base = self._bases[step]
 
         def work(stage: Stage) -> Learned:
-            return Learned.of(
-                self._sft(
+            with self.course.training():
+                found = self._sft(
                     kept_rows(rows, SFTRow),
                     base.base,
                     stage.output(step),
@@ -235,7 +235,7 @@ class R1:
                     start=base.adapter,
                     on_step=of_steps(self.course.progress, f"{i}: {step}"),
                 )
-            )
+            return Learned.of(found)
 
         inputs = {"rows": digest(rows)}
         return self.course.log.stage("train", Learned, work, iteration=i, inputs=inputs)
@@ -248,8 +248,8 @@ class R1:
         begun = base if origin is None else begins(base.base, origin)
 
         def work(stage: Stage) -> Learned:
-            return Learned.of(
-                self._policy(
+            with course.training():
+                found = self._policy(
                     problem_starts(problems),
                     Episodes(
                         policy=as_policy(course.team, _ROLE, temperature=settings.temperature),
@@ -264,7 +264,7 @@ class R1:
                     start=begun.adapter,
                     on_step=of_steps(course.progress, f"{i}: {step}"),
                 )
-            )
+            return Learned.of(found)
 
         inputs = {
             "problems": digest_of_problems(problems),

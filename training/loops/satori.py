@@ -143,7 +143,7 @@ class Satori:
     def __iter__(self) -> Iterator[SatoriReport]:
         """Yield what each iteration came to; finished ones come from the stage log at once."""
         course = self.course
-        with course.store() as store:
+        with course.opened() as store:
             state = self._begin(store)
             for i in range(1, course.iterations + 1):
                 sampled = self._sample(i, state, store)

@@ -179,7 +179,7 @@ class STaR:
     def __iter__(self) -> Iterator[STaRReport]:
         """Yield what each iteration came to; finished ones come from the stage log at once."""
         course, state = self.course, _State()
-        with course.store() as store:
+        with course.opened() as store:
             for i in range(1, course.iterations + 1):
                 sampled = self._sample(i, state, store)
                 rows = course.log.folder(i) / "rows.jsonl"
@@ -211,6 +211,7 @@ class STaR:
                 course.sampling,
                 seed=how.seed + i,
                 concurrency=how.concurrency,
+                engines=course.engines,
                 store=store,
                 on_episode=of_episodes(course.progress, f"{i}: sample", len(problems)),
             )
@@ -253,14 +254,15 @@ class STaR:
 
     def _learn(self, i: int, rows: Path) -> Learned:
         def work(stage: Stage) -> Learned:
-            found = self._trainer(
-                kept_rows(rows, SFTRow),
-                self.base,
-                stage.output(_ROLE),
-                self.settings.sft,
-                start=self.start,
-                on_step=of_steps(self.course.progress, f"{i}: train"),
-            )
+            with self.course.training():
+                found = self._trainer(
+                    kept_rows(rows, SFTRow),
+                    self.base,
+                    stage.output(_ROLE),
+                    self.settings.sft,
+                    start=self.start,
+                    on_step=of_steps(self.course.progress, f"{i}: train"),
+                )
             return Learned.of(found)
 
         inputs = {"rows": digest(rows)}

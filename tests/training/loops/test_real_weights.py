@@ -5,40 +5,12 @@ from pathlib import Path
 
 import pytest
 from learner import timeless
+from sevens import DPO, SFT, pupil, sevens, teacher
 
-from cogitate.agents import Critic, Generator, Refiner, Team
-from cogitate.inference import Request, Scripted
-from cogitate.tasks import Problem, ProblemSet
-from cogitate.training import DPOSettings, LoRA, Optimisation, SFTSettings, lineage
+from cogitate.agents import Generator, Team
+from cogitate.inference import Scripted
+from cogitate.training import lineage
 from cogitate.training.loops import MALT, MALTSettings, STaR, STaRSettings
-
-FAST = Optimisation(learning_rate=1e-2, max_steps=48, batch_size=2, warmup=0)
-SFT = SFTSettings(optimisation=FAST, adapter=LoRA(rank=8), max_tokens=4096)
-DPO = DPOSettings(
-    optimisation=Optimisation(learning_rate=1e-4, epochs=1, batch_size=4, warmup=0),
-    adapter=LoRA(rank=8),
-    max_tokens=4096,
-)
-
-
-def sevens(name: str, many: int) -> ProblemSet:
-    """Problems of different texts, to all of which 7 is right."""
-    return ProblemSet(
-        name,
-        [
-            Problem(id=f"{name}{i}", prompt=f"{name} {i}?", reference="7", kind="numeric")
-            for i in range(many)
-        ],
-    )
-
-
-def pupil(folder: Path) -> Team:
-    name = f"hf/{folder}"
-    return Team(
-        Generator(name, temperature=0, max_tokens=12, examples=0),
-        Critic(name, temperature=0, max_tokens=12, examples=0),
-        refiner=Refiner(name, temperature=0, max_tokens=12, examples=0),
-    )
 
 
 @pytest.mark.slow
@@ -70,23 +42,13 @@ def test_star_trains_an_adapter_that_is_worn_and_promoted(
 def test_malt_trains_an_adapter_for_each_role_on_one_base(
     roomy_llama: Path, tmp_path: Path
 ) -> None:
-    def teacher(request: Request) -> str:
-        last = request.sample == 2
-        if request.operation == "critique":
-            return f"Verdict {'yes' if last else 'no'}"
-        if request.operation == "generate":
-            return "Answer: 7"
-        accepted = "Verdict yes" in request.messages[-1].content
-        return f"Answer: {7 if accepted or request.sample == 0 else 8}"
-
-    engine = Scripted(teacher)
     loop = MALT(
         pupil(roomy_llama),
         train=sevens("train", 12),
         dev=sevens("dev", 8),
         output=tmp_path,
         iterations=1,
-        first=Team(Generator(engine), Critic(engine), refiner=Refiner(engine)),
+        first=teacher(),
         settings=MALTSettings(k=1, sft=SFT, dpo=DPO),
     )
     [report] = loop
