@@ -25,13 +25,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from reflection.agents import agents
+
 import cogitate as cg
 from cogitate import training
-from cogitate.agents import Brief, Passage, Shot, Template
-from cogitate.agents.prompts import PROMPTS
 from cogitate.inference import Message
 from cogitate.memory import RunStore
-from cogitate.tasks import Problem, ProblemSet, extract_answer
+from cogitate.tasks import ProblemSet
 from cogitate.training.coat_chains import ChainChoice, choose_chains
 from cogitate.training.coat_tokens import add_coat_tokens, tune_format
 from cogitate.training.intervals import clustered_interval
@@ -49,24 +49,6 @@ TEST = 1_000_000
 STAGES = ("chains", "format", "forms", "sample", "orm", "reinforce", "measure")
 ARMS = ("restarts", "problems alone")
 PRECISION: Literal["bfloat16"] = "bfloat16"
-CHECKS = (
-    (
-        ("6 + 7", "6 + 7 = 12\nAnswer: 12", "6 + 7 is 13, not 12."),
-        ("9 - 4 + 2", "9 - 4 = 5\nAnswer: 5", "After 9 - 4 = 5 there is still + 2 to do."),
-        ("3 - 8", "3 - 8 = 5\nAnswer: 5", "8 is more than 3, so 5 has the wrong sign."),
-    ),
-    (
-        ("8 + 5", "8 + 5 = 14\nAnswer: 14", "Count on from 8: 5 more make 13."),
-        ("7 - 2 - 3", "7 - 2 = 5\nAnswer: 5", "I stopped at 5, but 3 must go too."),
-        ("2 - 6", "2 - 6 = 4\nAnswer: 4", "2 - 6 goes below 0: the minus is missing."),
-    ),
-    (
-        ("9 + 9 - 1", "9 + 9 = 18\nAnswer: 18", "The - 1 was forgotten after 18."),
-        ("4 + 7", "4 + 7 = 10\nAnswer: 10", "Wait: 7 + 4 gives 11."),
-        ("1 - 5", "1 - 5 = 6\nAnswer: 6", "That added 5 where it should be taken from 1."),
-    ),
-)
-"""What critics are shown, by round: a sum, a wrong solution of it, and what is wrong."""
 
 
 class Size(NamedTuple):
@@ -86,55 +68,20 @@ class Size(NamedTuple):
     orm: int = 80
     """Steps of the outcome model."""
     steps: int = 40
-    """Of the training with restarts, 16 replies each."""
+    """Of the training with restarts."""
+    replies: int = 16
+    """Sampled for each step."""
     again: int = 4
     """Continuations of each restart state."""
 
 
-SHORT = Size(40, 1, 12, 24, 16, 4, 4, 2, 2)
+SHORT = Size(40, 1, 8, 12, 8, 4, 2, 2, 8, 1)
 
 
 def sums(size: int, seed: int) -> ProblemSet:
     loaded = cg.tasks.load(f"{FAMILY}&size={size}&seed={seed}")
     texts = {problem.prompt: problem for problem in loaded}
     return ProblemSet(loaded.name, list(texts.values()), examples=loaded.examples)
-
-
-def agents(i: int, adapter: str | None, examples: Sequence[cg.tasks.Example]) -> cg.Team:
-    """Who makes chains in a round; another approach is begun without a look at the failed one."""
-    anew = PROMPTS["generate"]
-    shown = [Shot(Brief(one.prompt), one.response) for one in examples[:2]]
-    generator = cg.Generator(
-        MODEL,
-        adapter=adapter,
-        examples=0 if adapter else 2,
-        prompts={"step": anew, "explore": anew},
-        shots={"step": shown, "explore": shown},
-        max_tokens=40,
-        temperature=1.0,
-    )
-    asked = examples[0].prompt.rpartition(":")[0]
-    critic = cg.Critic(
-        MODEL,
-        examples=3,
-        prompts={"critique": Template("{problem}\n\n{work}\n\nWhat is wrong?")},
-        shots={
-            "critique": [
-                Shot(Brief(f"{asked}: {sum_} = ", (Passage("solution", tried),)), said)
-                for sum_, tried, said in CHECKS[i % len(CHECKS)]
-            ]
-        },
-        stop=("\n",),
-        max_tokens=32,
-        temperature=0.8,
-    )
-    return cg.Team(generator, critic, is_right)
-
-
-def is_right(problem: Problem, text: str) -> float:
-    """Say whether a solution is right, and of a step nothing against it."""
-    answer = extract_answer(text)
-    return float(answer is None or answer.strip() == problem.reference)
 
 
 def policy(weights: training.CurrentWeights) -> cg.Team:
@@ -150,9 +97,9 @@ def whole(folder: Path) -> cg.Team:
 class _Measurement:
     """The stages; each leaves a record in a file of its name, and is done once."""
 
-    def __init__(self, chosen: argparse.Namespace) -> None:
+    def __init__(self, chosen: argparse.Namespace, folder: Path, store: RunStore) -> None:
         self.size: Size = SHORT if chosen.short else Size()
-        self.folder = Path(chosen.output or f"runs/satori{'-short' * chosen.short}")
+        self.folder, self.store = folder, store
         self.adapter: str | None = chosen.generator
         self.method: str = chosen.method
         self.train, self.fresh = sums(self.size.train, 1_000), sums(self.size.problems, 200_000)
@@ -179,15 +126,14 @@ class _Measurement:
             done += 1
             show(name, done, len(problems))
 
-        with RunStore(self.folder / "runs.db") as store:
-            return cg.run(
-                problems, team, strategy, seed=seed, concurrency=48, store=store, on_episode=step
-            )
+        return cg.run(
+            problems, team, strategy, seed=seed, concurrency=48, store=self.store, on_episode=step
+        )
 
     def chains(self) -> Mapping[str, Any]:
         rows: list[SFTRow] = []
         for i in range(self.size.rounds):
-            team = agents(i, self.adapter, self.train.examples)
+            team = agents(MODEL, i, self.adapter, self.train.examples)
             report = self.run(f"chains {i + 1}", self.train, team, cg.ChainOfActionThought(), i)
             rows += training.harvest(report).coat(plain=True)
         found = choose_chains(rows, ChainChoice(per_wording=8, ratio=1.0))
@@ -279,17 +225,24 @@ class _Measurement:
     def settings(self, steps: int) -> training.GRPOSettings | training.PPOSettings:
         if self.method == "ppo":
             schedule = Schedule(
-                steps=steps, prompts=16, minibatches=2, learning_rate=1e-4, value_learning_rate=1e-3
+                steps=steps,
+                prompts=self.size.replies,
+                minibatches=2,
+                learning_rate=1e-4,
+                value_learning_rate=1e-3,
             )
             return training.PPOSettings(schedule=schedule)
         how = training.Optimisation(
-            precision=PRECISION, learning_rate=1e-4, max_steps=steps, batch_size=16
+            precision=PRECISION,
+            learning_rate=1e-4,
+            max_steps=steps,
+            batch_size=self.size.replies,
         )
         return training.GRPOSettings(optimisation=how, group=4, max_tokens=96)
 
     def reinforce(self) -> None:
         first = self.once(f"learned {ARMS[0]}", lambda: self.learn(ARMS[0], self.size.steps))
-        fresh = 16 * self.once("sample", self.sample)["tokens_a_reply"]
+        fresh = self.size.replies * self.once("sample", self.sample)["tokens_a_reply"]
         steps = max(1, round(first["tokens"] / fresh))
         self.once(f"learned {ARMS[1]}", lambda: self.learn(ARMS[1], steps))
 
@@ -388,15 +341,17 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="tiny sizes, for a look")
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1])
     chosen = parser.parse_args()
-    measurement = _Measurement(chosen)
-    measurement.folder.mkdir(parents=True, exist_ok=True)
-    for stage in STAGES[: STAGES.index(chosen.until) + 1]:
-        work = getattr(measurement, stage)  # its stages are its methods
-        if stage in ("reinforce", "measure"):
-            work()
-        else:
-            measurement.once(stage, work)
-    measurement.report()
+    folder = Path(chosen.output or f"runs/satori{'-short' * chosen.short}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with RunStore(folder / "runs.db") as store:
+        measurement = _Measurement(chosen, folder, store)
+        for stage in STAGES[: STAGES.index(chosen.until) + 1]:
+            work = getattr(measurement, stage)  # stages are its methods
+            if stage in ("reinforce", "measure"):
+                work()
+            else:
+                measurement.once(stage, work)
+        measurement.report()
 
 
 if __name__ == "__main__":
