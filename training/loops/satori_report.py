@@ -44,7 +44,7 @@ class SatoriSettings(LoopSettings):
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
-        if self.ppo is not None and "grpo" in self.model_fields_set:
+        if self.ppo is not None and self.grpo != GRPOSettings():
             raise ValueError("the policy learns by one method: give grpo or ppo")
         return self
 

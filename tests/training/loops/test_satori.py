@@ -255,7 +255,8 @@ def test_the_policy_learns_by_one_method(tmp_path: Path) -> None:
     assert isinstance(SETTINGS.policy, GRPOSettings)
     assert PPO.policy is PPO.ppo
     with pytest.raises(ValidationError, match="give grpo or ppo"):
-        SatoriSettings(grpo=GRPOSettings(), ppo=PPOSettings())
+        SatoriSettings(grpo=GRPOSettings(beta=0.1), ppo=PPOSettings())
+    assert SatoriSettings.model_validate_json(PPO.model_dump_json()) == PPO
     list(satori(tmp_path, settings=PPO))
     with pytest.raises(ConfigError, match="ppo"):
         satori(tmp_path, settings=SETTINGS)
