@@ -48,13 +48,14 @@ FAMILY = "reasoning_gym/chain_sum?min_terms=2&max_terms=3&min_digits=1&max_digit
 TEST = 1_000_000
 STAGES = ("chains", "format", "forms", "sample", "orm", "reinforce", "measure")
 ARMS = ("restarts", "problems alone")
+TEMPERATURE = 0.8
 PRECISION: Literal["bfloat16"] = "bfloat16"
 
 
 class Size(NamedTuple):
     """How much of everything."""
 
-    train: int = 400
+    train: int = 300
     """Problems of the chains of agents, before repeated ones go."""
     rounds: int = 3
     """Chains of agents for each of them."""
@@ -86,7 +87,7 @@ def sums(size: int, seed: int) -> ProblemSet:
 
 def policy(weights: training.CurrentWeights) -> cg.Team:
     return cg.Team.of(
-        weights.model, adapter=weights.adapter, temperature=1.0, max_tokens=96, examples=0
+        weights.model, adapter=weights.adapter, temperature=TEMPERATURE, max_tokens=96, examples=0
     )
 
 
@@ -230,6 +231,7 @@ class _Measurement:
                 minibatches=2,
                 learning_rate=1e-4,
                 value_learning_rate=1e-3,
+                temperature=TEMPERATURE,
             )
             return training.PPOSettings(schedule=schedule)
         how = training.Optimisation(
@@ -238,7 +240,9 @@ class _Measurement:
             max_steps=steps,
             batch_size=self.size.replies,
         )
-        return training.GRPOSettings(optimisation=how, group=4, max_tokens=96)
+        return training.GRPOSettings(
+            optimisation=how, group=4, max_tokens=96, temperature=TEMPERATURE
+        )
 
     def reinforce(self) -> None:
         first = self.once(f"learned {ARMS[0]}", lambda: self.learn(ARMS[0], self.size.steps))
