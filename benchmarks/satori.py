@@ -7,10 +7,11 @@
 Agents make chains on small sums: the generator (with an adapter, or with two worked examples)
 tries, the critic says in its own words what is wrong, and the generator tries anew. Who is wrong
 the grader says: it chooses what is imitated, as in rejection sampling. The base is tuned on the
-right chains, and what it then writes is counted on fresh problems. Reinforcement learning goes on
-from there twice, with restarts and without, until about as many tokens were sampled. Both are given
-the same restart states, which the tuned policy wrote on fresh problems, and go on from each several
-times: how often is a wrong beginning mended, and a right one spoilt?
+right chains, and what it then writes is counted on fresh problems; no word of it is a template's.
+Reinforcement learning goes on from there twice, with restarts and without, until about as many
+tokens were sampled. Both are given the same restart states, which the tuned policy wrote on fresh
+problems, and go on from each several times: how often is a wrong beginning mended, and a right one
+spoilt?
 
 Everything is kept in runs/satori/, and the same command goes on where it was stopped.
 """
@@ -29,6 +30,7 @@ from reflection.agents import agents
 
 import cogitate as cg
 from cogitate import training
+from cogitate.graphs.coat_text import CHAIN
 from cogitate.inference import Message
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
@@ -160,7 +162,12 @@ class _Measurement:
         episodes = list(report.episodes)
         outcomes = [training.Outcome.of(one) for one in episodes]
         forms = forms_of([one.graph for one in episodes])
-        replies = [one.graph.children(one.graph.root)[0].text for one in episodes[:12]]
+        replies = [
+            thought.text
+            for one in episodes[:12]
+            for thought in one.graph.children(one.graph.root)
+            if thought.operation == CHAIN
+        ]
         return forms.model_dump() | {
             "right": sum(bool(one.correct) for one in outcomes),
             "tokens": report.usage.completion,
