@@ -78,7 +78,7 @@ class Size(NamedTuple):
     """Continuations of each restart state."""
 
 
-SHORT = Size(40, 1, 8, 12, 8, 4, 2, 2, 8, 1)
+SHORT = Size(40, 1, 30, 12, 8, 4, 2, 2, 8, 1)
 
 
 def sums(size: int, seed: int) -> ProblemSet:
@@ -184,6 +184,8 @@ class _Measurement:
             )
             for row in harvest.preferences("generator")
         ]
+        if not pairs:
+            raise SystemExit("no problem has a right and a wrong chain: tune on more chains")
         states = list(harvest.prompts())
         keep_rows(self.folder / "pairs.jsonl", pairs)
         for arm in ARMS:
