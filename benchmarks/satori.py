@@ -219,6 +219,7 @@ class _Measurement:
             record=record,
             beta=0.5,
             seed=0,
+            problems={problem.id: problem for problem in self.fresh},
             on_step=partial(show, arm),
         )
         rates = read_rates(record)
@@ -280,6 +281,7 @@ class _Measurement:
             team=policy,
             strategy=cg.ChainOfActionThought(mode="tokens"),
             reward=OutcomeReward(),
+            problems={problem.id: problem for problem in self.test},
             seed=9,
         )
 

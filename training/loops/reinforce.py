@@ -1,7 +1,7 @@
 """Satori's reinforcement learning: GRPO or PPO from restarts, paid by grader, model and bonus."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from cogitate.agents import Team, Verifier
 from cogitate.errors import ConfigError
 from cogitate.graphs import ChainOfActionThought
 from cogitate.inference import Engines
+from cogitate.tasks import Problem
 from cogitate.training.restarts import Starts, Watched
 from cogitate.training.rewards import ModelReward, satori_sum
 from cogitate.training.rows import PromptRow
@@ -38,6 +39,7 @@ class Reinforce(Protocol):
         record: Path,
         beta: float,
         seed: int,
+        problems: Mapping[str, Problem] | None = None,
         on_step: OnStep | None = None,
     ) -> Trained:
         """Make the folder `output`, a whole model, and write the record."""
@@ -55,6 +57,7 @@ def reinforce(
     record: Path,
     beta: float,
     seed: int,
+    problems: Mapping[str, Problem] | None = None,
     on_step: OnStep | None = None,
 ) -> Trained:
     """Train on (1[correct] - 1) + sigmoid of the outcome model + bonus, and merge the adapter.
@@ -69,6 +72,8 @@ def reinforce(
         record: Where it is written, step by step, how reflections turn out.
         beta: What mending earns.
         seed: Of the rollouts.
+        problems: By id, for graders that need more than a reference answer: without it a problem
+            of `reasoning_gym` has no grade, and no reward.
         on_step: For progress.
 
     Raises:
@@ -87,6 +92,7 @@ def reinforce(
         team=policy,
         strategy=ChainOfActionThought(mode="tokens"),
         reward=satori_sum(rated, Starts(list(starts), {}).bonus(beta=beta)),
+        problems=problems or {},
         seed=seed,
         engines=engines,
     )

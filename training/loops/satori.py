@@ -289,6 +289,7 @@ class Satori:
                 record=stage.output("reflections.jsonl"),
                 beta=how.beta,
                 seed=how.seed,
+                problems={one.id: one for one in self.course.rounds.train[i - 1]},
                 on_step=of_steps(self.course.progress, f"{i}: reinforce"),
             )
             return Learned.of(trained)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
 from cogitate.inference import Request, Scripted
+from cogitate.tasks import Problem
 from cogitate.training import CurrentWeights, FullWeights, GRPOSettings, PPOSettings
 from cogitate.training.loops import Satori, SatoriReport, SatoriSettings, SatoriTrainers
 from cogitate.training.restarts import ReflectRates
@@ -106,9 +107,11 @@ class Trainers:
         orm: Path,
         record: Path,
         beta: float,
+        problems: Mapping[str, Problem] | None = None,
         **_: object,
     ) -> Trained:
         assert orm.is_dir() and beta == 0.5
+        assert {row.problem for row in starts} <= set(problems or {})  # graders need all of them
         self.settings = settings
         lines = [ReflectRates(step=i, wrong=4, mended=i, right=4, spoilt=3 - i) for i in range(4)]
         record.write_text("".join(one.model_dump_json() + "\n" for one in lines))
