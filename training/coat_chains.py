@@ -4,7 +4,8 @@ Agents make chains (`ChainOfActionThought(mode="agents")`), and `harvest(...).co
 gives the right ones as text. Not every one of them is worth imitating. What a small critic says is
 often one sentence with other numbers: a model tuned on it repeats the sentence, which parses as a
 reflection and is none. An approach that is left although its answer was right already teaches to
-doubt for nothing. And a few kinds of chains soon outnumber the others, so each kind is capped.
+doubt for nothing. And chains that only go on soon outnumber those that turn, or the other way
+round, so the larger side is capped.
 
 The paper's reward model chooses among the critic's chains; here the grader does, and these rules.
 """
@@ -46,7 +47,8 @@ class ChainChoice(BaseModel):
     per_problem: int = Field(default=4, ge=1)
     """The most chains of one problem."""
     ratio: float = Field(default=2.0, ge=1)
-    """The most chains of a kind, for each chain of the rarest kind that there is."""
+    """The most chains that only go on, for each one that reflects or explores, and the other way
+    round: a model reflects about as often as what it was tuned on."""
     seed: int = 0
 
 
@@ -56,7 +58,7 @@ class Chains(NamedTuple):
     rows: list[SFTRow]
     counts: dict[str, int]
     """`chains` in all, of which: `kept`; `templated`, `needless` (another approach after a right
-    answer), `duplicates`, `capped` (of one problem), `balanced` (of a kind that was too frequent);
+    answer), `duplicates`, `capped` (of one problem), `balanced` (of the larger side);
     and how many of each kind were kept."""
 
 
@@ -130,13 +132,12 @@ def _needless(actions: Sequence[Action]) -> bool:
 
 
 def _balanced(rows: Sequence[SFTRow], choice: ChainChoice, counts: Counter[str]) -> list[SFTRow]:
-    kinds = [kind_of_chain(parse_coat(row.completion)) for row in rows]
-    many = Counter(kinds)
-    most = int(choice.ratio * min(many.values(), default=0))
+    turns = [kind_of_chain(parse_coat(row.completion)) is not ChainKind.PLAIN for row in rows]
+    most = int(choice.ratio * min(Counter(turns).values(), default=0))
     draw = random.Random(choice.seed)
     kept = set[int]()
-    for kind in sorted(many):
-        places = [i for i, one in enumerate(kinds) if one is kind]
+    for turning in (False, True):
+        places = [i for i, one in enumerate(turns) if one is turning]
         kept.update(draw.sample(places, min(most, len(places))))
     counts["balanced"] += len(rows) - len(kept)
     return [row for i, row in enumerate(rows) if i in kept]

@@ -91,6 +91,8 @@ class ReflectRates(BaseModel):
     solved: int = Field(default=0, ge=0)
     ungraded: int = Field(default=0, ge=0)
     """In none of these: the reply failed, or no grader could tell."""
+    tokens: int = Field(default=0, ge=0)
+    """That the policy sampled; those of a beginning that it was given are none."""
 
     @property
     def mends(self) -> Interval:
@@ -131,7 +133,7 @@ class Watched:
     ) -> Sequence[Sampled]:
         """Sample, and write the rates down."""
         sampled = await self.sampler(starts, weights)
-        counts = Counter[str]()
+        counts = Counter({"tokens": sum(len(one.completion_ids) for one in sampled)})
         for start, one in zip(starts, sampled, strict=True):
             outcome = one.parts.get(self.part)
             if outcome is None or start.began == "unknown":

@@ -88,7 +88,9 @@ def test_mending_and_spoiling_are_paid_and_counted_by_hand(tmp_path: Path) -> No
     # (1[correct] - 1) + 0.25 + bonus
     assert paid == {"problem": -0.75, "right": -1.25, "wrong": 0.75}
     [rates] = read_rates(tmp_path / "rates.jsonl")
-    assert rates == ReflectRates(step=4, wrong=1, mended=1, right=1, spoilt=1, fresh=1)
+    said = sum(len(one.completion_ids) for one in found)
+    assert said > 0
+    assert rates == ReflectRates(step=4, wrong=1, mended=1, right=1, spoilt=1, fresh=1, tokens=said)
     assert "1 of 1 wrong beginnings mended" in str(rates)
 
 

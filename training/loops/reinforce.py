@@ -1,7 +1,7 @@
-"""Satori's reinforcement learning: GRPO from restarts, paid by grader, outcome model and bonus."""
+"""Satori's reinforcement learning: GRPO or PPO from restarts, paid by grader, model and bonus."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -9,12 +9,14 @@ from cogitate.agents import Team, Verifier
 from cogitate.errors import ConfigError
 from cogitate.graphs import ChainOfActionThought
 from cogitate.inference import Engines
+from cogitate.tasks import Problem
 from cogitate.training.restarts import Starts, Watched
 from cogitate.training.rewards import ModelReward, satori_sum
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.fit import OnStep, Trained
 from cogitate.training.trainers.grpo import GRPOSettings, train_grpo
 from cogitate.training.trainers.merge import merge
+from cogitate.training.trainers.ppo import PPOSettings, train_ppo
 from cogitate.training.trainers.sampling import CurrentWeights
 from cogitate.training.trainers.strategy_sampler import StrategySampler
 from cogitate.training.trainers.weights import Start
@@ -31,12 +33,13 @@ class Reinforce(Protocol):
         policy: Callable[[CurrentWeights], Team],
         base: str,
         output: Path,
-        settings: GRPOSettings,
+        settings: GRPOSettings | PPOSettings,
         *,
         orm: Path,
         record: Path,
         beta: float,
         seed: int,
+        problems: Mapping[str, Problem] | None = None,
         on_step: OnStep | None = None,
     ) -> Trained:
         """Make the folder `output`, a whole model, and write the record."""
@@ -48,12 +51,13 @@ def reinforce(
     policy: Callable[[CurrentWeights], Team],
     base: str,
     output: Path,
-    settings: GRPOSettings,
+    settings: GRPOSettings | PPOSettings,
     *,
     orm: Path,
     record: Path,
     beta: float,
     seed: int,
+    problems: Mapping[str, Problem] | None = None,
     on_step: OnStep | None = None,
 ) -> Trained:
     """Train on (1[correct] - 1) + sigmoid of the outcome model + bonus, and merge the adapter.
@@ -63,11 +67,13 @@ def reinforce(
         policy: Makes the team around the policy as it is now.
         base: A model that writes chains with tokens: its folder.
         output: The folder to make: a whole model.
-        settings: How to train.
+        settings: How to train, and by which method.
         orm: The folder of the outcome model.
         record: Where it is written, step by step, how reflections turn out.
         beta: What mending earns.
         seed: Of the rollouts.
+        problems: By id, for graders that need more than a reference answer: without it a problem
+            of `reasoning_gym` has no grade, and no reward.
         on_step: For progress.
 
     Raises:
@@ -86,11 +92,16 @@ def reinforce(
         team=policy,
         strategy=ChainOfActionThought(mode="tokens"),
         reward=satori_sum(rated, Starts(list(starts), {}).bonus(beta=beta)),
+        problems=problems or {},
         seed=seed,
         engines=engines,
     )
-    worn = output.with_name(f"{output.name}-adapter")
-    trained = train_grpo(starts, Watched(sampler, record), base, worn, settings, on_step=on_step)
+    watched, worn = Watched(sampler, record), output.with_name(f"{output.name}-adapter")
+    match settings:
+        case PPOSettings():
+            trained = train_ppo(starts, watched, base, worn, settings, on_step=on_step)
+        case GRPOSettings():
+            trained = train_grpo(starts, watched, base, worn, settings, on_step=on_step)
     merge(base, worn, output)
     shutil.rmtree(worn)
     return trained._replace(folder=output)

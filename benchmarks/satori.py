@@ -1,0 +1,373 @@
+"""Satori on the embedded model: what format tuning gives, and whether restarts teach to reflect.
+
+    python benchmarks/satori.py --generator runs/improve/adapter-2    all stages, about an hour
+    python benchmarks/satori.py --until forms                         format tuning alone
+    python benchmarks/satori.py --short                               to see that it runs
+
+Agents make chains on small sums: the generator (with an adapter, or with two worked examples)
+tries, the critic says in its own words what is wrong, and the generator tries anew. Who is wrong
+the grader says: it chooses what is imitated, as in rejection sampling. The base is tuned on the
+right chains, and what it then writes is counted on fresh problems; no word of it is a template's.
+Reinforcement learning goes on from there twice, with restarts and without, until about as many
+tokens were sampled. Both are given the same restart states, which the tuned policy wrote on fresh
+problems, and go on from each several times: how often is a wrong beginning mended, and a right one
+spoilt?
+
+Everything is kept in runs/satori/, and the same command goes on where it was stopped.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from reflection.agents import agents
+
+import cogitate as cg
+from cogitate import training
+from cogitate.graphs.coat_text import CHAIN
+from cogitate.inference import Message
+from cogitate.memory import RunStore
+from cogitate.tasks import ProblemSet
+from cogitate.training.coat_chains import ChainChoice, choose_chains
+from cogitate.training.coat_tokens import add_coat_tokens, tune_format
+from cogitate.training.intervals import clustered_interval
+from cogitate.training.loops.kept_rows import keep_rows, kept_rows
+from cogitate.training.loops.reinforce import reinforce
+from cogitate.training.loops.token_chains import TokenChains, forms_of
+from cogitate.training.restarts import choose_starts, read_rates, sum_of_rates
+from cogitate.training.rewards import OutcomeReward
+from cogitate.training.rows import PreferenceRow, PromptRow, SFTRow
+from cogitate.training.trainers.policy import Schedule
+
+MODEL = "hf/smollm2-135m"
+FAMILY = "reasoning_gym/chain_sum?min_terms=2&max_terms=3&min_digits=1&max_digits=1"
+TEST = 1_000_000
+STAGES = ("chains", "format", "forms", "sample", "orm", "reinforce", "measure")
+ARMS = ("restarts", "problems alone")
+TEMPERATURE = 0.8
+PRECISION: Literal["bfloat16"] = "bfloat16"
+
+
+class Size(NamedTuple):
+    """How much of everything."""
+
+    train: int = 300
+    """Problems of the chains of agents, before repeated ones go."""
+    rounds: int = 3
+    """Chains of agents for each of them."""
+    epochs: int = 3
+    test: int = 330
+    """Fresh problems, before those that were seen go."""
+    problems: int = 240
+    """Sampled on for reinforcement learning."""
+    samples: int = 6
+    """Chains of each of these."""
+    orm: int = 80
+    """Steps of the outcome model."""
+    steps: int = 40
+    """Of the training with restarts."""
+    replies: int = 16
+    """Sampled for each step."""
+    again: int = 4
+    """Continuations of each restart state."""
+
+
+SHORT = Size(40, 1, 30, 12, 8, 4, 2, 2, 8, 1)
+
+
+def sums(size: int, seed: int) -> ProblemSet:
+    loaded = cg.tasks.load(f"{FAMILY}&size={size}&seed={seed}")
+    texts = {problem.prompt: problem for problem in loaded}
+    return ProblemSet(loaded.name, list(texts.values()), examples=loaded.examples)
+
+
+def policy(weights: training.CurrentWeights) -> cg.Team:
+    return cg.Team.of(
+        weights.model, adapter=weights.adapter, temperature=TEMPERATURE, max_tokens=96, examples=0
+    )
+
+
+def whole(folder: Path) -> cg.Team:
+    return policy(training.CurrentWeights(f"hf/{folder}", None, 0))
+
+
+class _Measurement:
+    """The stages; each leaves a record in a file of its name, and is done once."""
+
+    def __init__(self, chosen: argparse.Namespace, folder: Path, store: RunStore) -> None:
+        self.size: Size = SHORT if chosen.short else Size()
+        self.folder, self.store = folder, store
+        self.adapter: str | None = chosen.generator
+        self.method: str = chosen.method
+        self.train, self.fresh = sums(self.size.train, 1_000), sums(self.size.problems, 200_000)
+        loaded = sums(self.size.test, TEST)
+        self.test = training.unseen(loaded, than=[*self.train, *self.fresh, *loaded.examples])
+
+    def once(self, name: str, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            started = time.perf_counter()
+            found = dict(work()) | {"seconds": round(time.perf_counter() - started)}
+            path.write_text(json.dumps(found, indent=1) + "\n")
+            print(f"{name}: {found}"[:600], file=sys.stderr, flush=True)
+        kept: dict[str, Any] = json.loads(path.read_text())
+        return kept
+
+    def run(
+        self, name: str, problems: ProblemSet, team: cg.Team, strategy: Any, seed: int
+    ) -> cg.graphs.Report:
+        done = 0
+
+        def step(_: object) -> None:
+            nonlocal done
+            done += 1
+            show(name, done, len(problems))
+
+        return cg.run(
+            problems, team, strategy, seed=seed, concurrency=48, store=self.store, on_episode=step
+        )
+
+    def chains(self) -> Mapping[str, Any]:
+        rows: list[SFTRow] = []
+        for i in range(self.size.rounds):
+            team = agents(MODEL, i, self.adapter, self.train.examples)
+            report = self.run(f"chains {i + 1}", self.train, team, cg.ChainOfActionThought(), i)
+            rows += training.harvest(report).coat(plain=True)
+        found = choose_chains(rows, ChainChoice(per_wording=8, ratio=1.0))
+        keep_rows(self.folder / "chains.jsonl", found.rows)
+        return {"counts": found.counts, "some": [row.completion for row in found.rows[:12]]}
+
+    def format(self) -> Mapping[str, Any]:
+        base = add_coat_tokens(MODEL, self.folder / "base")
+        how = training.Optimisation(precision=PRECISION, epochs=self.size.epochs)
+        rows = kept_rows(self.folder / "chains.jsonl", SFTRow)
+        trained = tune_format(
+            rows,
+            str(base),
+            self.folder / "tuned",
+            training.SFTSettings(optimisation=how),
+            on_step=partial(show, "format"),
+        )
+        return {"rows": trained.rows, "steps": trained.steps, "losses": trained.losses[::10]}
+
+    def forms(self) -> Mapping[str, Any]:
+        tuned = whole(self.folder / "tuned")
+        report = self.run("forms", self.test, tuned, TokenChains(1), 5)
+        episodes = list(report.episodes)
+        outcomes = [training.Outcome.of(one) for one in episodes]
+        forms = forms_of([one.graph for one in episodes])
+        replies = [
+            thought.text
+            for one in episodes[:12]
+            for thought in one.graph.children(one.graph.root)
+            if thought.operation == CHAIN
+        ]
+        return forms.model_dump() | {
+            "right": sum(bool(one.correct) for one in outcomes),
+            "tokens": report.usage.completion,
+            "some": replies,
+        }
+
+    def sample(self) -> Mapping[str, Any]:
+        tuned = whole(self.folder / "tuned")
+        report = self.run("sample", self.fresh, tuned, TokenChains(self.size.samples), 6)
+        harvest = training.harvest(report)
+        pairs = [
+            row.model_copy(
+                update={"messages": (Message("user", row.question),), "prompt_ids": None}
+            )
+            for row in harvest.preferences("generator")
+        ]
+        if not pairs:
+            raise SystemExit("no problem has a right and a wrong chain: tune on more chains")
+        states = list(harvest.prompts())
+        keep_rows(self.folder / "pairs.jsonl", pairs)
+        for arm in ARMS:
+            starts = choose_starts(states, restarts=arm == ARMS[0])
+            keep_rows(self.folder / f"starts {arm}.jsonl", starts.rows)
+        replies = len(self.fresh) * self.size.samples
+        return {"pairs": len(pairs), "tokens_a_reply": report.usage.completion / replies}
+
+    def orm(self) -> Mapping[str, Any]:
+        how = training.Optimisation(
+            precision=PRECISION, learning_rate=1e-4, max_steps=self.size.orm, batch_size=8
+        )
+        trained = training.train_reward_model(
+            kept_rows(self.folder / "pairs.jsonl", PreferenceRow),
+            str(self.folder / "tuned"),
+            self.folder / "orm",
+            training.RewardModelSettings(optimisation=how, margin=1.0),
+            on_step=partial(show, "orm"),
+        )
+        return {"steps": trained.steps, "losses": trained.losses[::10]}
+
+    def learn(self, arm: str, steps: int) -> Mapping[str, Any]:
+        record = self.folder / f"reflections {arm}.jsonl"
+        trained = reinforce(
+            kept_rows(self.folder / f"starts {arm}.jsonl", PromptRow),
+            policy,
+            str(self.folder / "tuned"),
+            self.folder / arm,
+            self.settings(steps),
+            orm=self.folder / "orm",
+            record=record,
+            beta=0.5,
+            seed=0,
+            problems={problem.id: problem for problem in self.fresh},
+            on_step=partial(show, arm),
+        )
+        rates = read_rates(record)
+        half = len(rates) // 2
+        return {
+            "steps": trained.steps,
+            "tokens": sum_of_rates(rates).tokens,
+            "first half": str(sum_of_rates(rates[:half])),
+            "last half": str(sum_of_rates(rates[half:])),
+            "counts": trained.counts,
+            "metrics": trained.metrics,
+        }
+
+    def settings(self, steps: int) -> training.GRPOSettings | training.PPOSettings:
+        if self.method == "ppo":
+            schedule = Schedule(
+                steps=steps,
+                prompts=self.size.replies,
+                minibatches=2,
+                learning_rate=1e-4,
+                value_learning_rate=1e-3,
+                temperature=TEMPERATURE,
+            )
+            return training.PPOSettings(schedule=schedule)
+        how = training.Optimisation(
+            precision=PRECISION,
+            learning_rate=1e-4,
+            max_steps=steps,
+            batch_size=self.size.replies,
+        )
+        return training.GRPOSettings(
+            optimisation=how, group=4, max_tokens=96, temperature=TEMPERATURE
+        )
+
+    def reinforce(self) -> None:
+        first = self.once(f"learned {ARMS[0]}", lambda: self.learn(ARMS[0], self.size.steps))
+        fresh = self.size.replies * self.once("sample", self.sample)["tokens_a_reply"]
+        steps = max(1, round(first["tokens"] / fresh))
+        self.once(f"learned {ARMS[1]}", lambda: self.learn(ARMS[1], steps))
+
+    def states(self) -> list[PromptRow]:
+        """The same for all: what the tuned policy wrote on fresh problems, backed up."""
+        path = self.folder / "states.jsonl"
+        if not path.exists():
+            tuned = whole(self.folder / "tuned")
+            report = self.run("states", self.test, tuned, TokenChains(4), 7)
+            starts = choose_starts(training.harvest(report).prompts(), seed=8)
+            keep_rows(path, starts.rows)
+        return kept_rows(path, PromptRow)
+
+    def measure(self) -> None:
+        states = self.states()
+        for name in ("tuned", *ARMS):
+            self.once(f"measured {name}", partial(self.go_on, self.folder / name, states))
+
+    def go_on(self, folder: Path, states: Sequence[PromptRow]) -> Mapping[str, Any]:
+        """Go on from each state, and count how often the end is right."""
+        sampler = training.StrategySampler(
+            team=policy,
+            strategy=cg.ChainOfActionThought(mode="tokens"),
+            reward=OutcomeReward(),
+            problems={problem.id: problem for problem in self.test},
+            seed=9,
+        )
+
+        async def sample() -> Sequence[training.Sampled]:
+            starts = [state for state in states for _ in range(self.size.again)]
+            try:
+                return await sampler(starts, training.CurrentWeights(f"hf/{folder}", None, 0))
+            finally:
+                await sampler.close()
+
+        rewards = [one.reward or 0.0 for one in asyncio.run(sample())]
+        many = self.size.again
+        right: dict[str, dict[str, int]] = {"problem": {}, "wrong": {}, "right": {}}
+        for i, state in enumerate(states):
+            right[state.began][state.problem] = round(sum(rewards[i * many : (i + 1) * many]))
+        return {"again": many, "right": right}
+
+    def report(self) -> None:
+        """Print what there is."""
+        found = {path.stem: json.loads(path.read_text()) for path in self.folder.glob("*.json")}
+        if "chains" in found:
+            print("chains of agents:", found["chains"]["counts"])
+        if "forms" in found:
+            said = found["forms"]
+            for what in ("formed", "reflecting", "right"):
+                low, high = training.wilson(said[what], said["replies"])
+                share = said[what] / said["replies"]
+                print(f"{what}: {share:.1%} of {said['replies']} ({low:.1%} to {high:.1%})")
+            print(f"{said['wordings']} wordings of reflections; {said['seconds']} s")
+        for arm in ARMS:
+            if one := found.get(f"learned {arm}"):
+                print(f"{arm}: {one['steps']} steps, {one['tokens']} tokens, {one['seconds']} s")
+        measured = {n: found[f"measured {n}"] for n in ("tuned", *ARMS) if f"measured {n}" in found}
+        for began, what in (("problem", "solved"), ("wrong", "mended"), ("right", "spoilt")):
+            for name, one in measured.items():
+                print(f"{what} by {name}: {rate(one, began)}")
+            if len(measured) == 1 + len(ARMS):
+                for name in (ARMS[1], "tuned"):
+                    one, other = (scores(measured[n], began) for n in (name, ARMS[0]))
+                    print(f"  {ARMS[0]} against {name}: {training.compare(one, other)}")
+
+
+def scores(measured: Mapping[str, Any], began: str) -> dict[str, float]:
+    """The share of continuations of each state that mend, or spoil, or solve."""
+    many = measured["again"]
+    return {
+        problem: (many - right if began == "right" else right) / many
+        for problem, right in measured["right"][began].items()
+    }
+
+
+def rate(measured: Mapping[str, Any], began: str) -> str:
+    shares, many = scores(measured, began), measured["again"]
+    if not shares:
+        return "no such state"
+    low, high = clustered_interval([(round(share * many), many) for share in shares.values()])
+    mean = sum(shares.values()) / len(shares)
+    return f"{mean:.1%} ({low:.1%} to {high:.1%}) of {len(shares)} states, {many} times each"
+
+
+def show(stage: str, done: int, total: int) -> None:
+    end = "\n" if done == total else "\r"
+    if sys.stderr.isatty() or done == total:
+        print(f"{stage}: {done}/{total}", end=end, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--generator", help="an adapter that the agents' generator wears")
+    parser.add_argument("--method", choices=("grpo", "ppo"), default="grpo")
+    parser.add_argument("--output", help="a folder; runs/satori by default")
+    parser.add_argument("--short", action="store_true", help="tiny sizes, for a look")
+    parser.add_argument("--until", choices=STAGES, default=STAGES[-1])
+    chosen = parser.parse_args()
+    folder = Path(chosen.output or f"runs/satori{'-short' * chosen.short}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with RunStore(folder / "runs.db") as store:
+        measurement = _Measurement(chosen, folder, store)
+        for stage in STAGES[: STAGES.index(chosen.until) + 1]:
+            work = getattr(measurement, stage)  # stages are its methods
+            if stage in ("reinforce", "measure"):
+                work()
+            else:
+                measurement.once(stage, work)
+        measurement.report()
+
+
+if __name__ == "__main__":
+    main()
