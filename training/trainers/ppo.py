@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from cogitate.errors import ConfigError, EngineError
+from cogitate.training.described import described
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.adapters import LoRA
 from cogitate.training.trainers.background import Background
@@ -74,6 +75,13 @@ class PPOSettings(PolicyGradientSettings):
         )
 
 
+@described(
+    "ppo",
+    paper="Schulman et al. 2017, arXiv:1707.06347; every other objective by `objective`",
+    needs="`PromptRow`s, and a sampler that thinks with the policy as it is and rewards it",
+    costs="rollouts, passes of policy and value head over each, and the reference's",
+    pays="where one reply to each start must do, or rewards come in the middle of replies",
+)
 def train_ppo(
     starts: Sequence[PromptRow],
     sampler: Sampler,
