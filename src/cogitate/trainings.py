@@ -51,6 +51,7 @@ from cogitate.training.trainers import (
     ProcessModelSettings,
     RankingModelSettings,
     RewardModelSettings,
+    Schedule,
     SFTSettings,
     Trained,
     train_dpo,
@@ -318,7 +319,7 @@ class _Satori(_Told):
     agents: TeamConfig = TeamConfig()
     """Who makes chains before the base can."""
     max_tokens: int = Field(default=512, ge=1)
-    """Of a chain; it is sampled at the temperature of `settings.grpo`."""
+    """Of a chain; it is sampled at the temperature of `settings.policy`."""
     settings: SatoriSettings = SatoriSettings()
 
     def carry_out(self, progress: Progress | None) -> Iterator[Reported]:
@@ -339,7 +340,7 @@ class _Satori(_Told):
         return Team.of(
             weights.model,
             adapter=weights.adapter,
-            temperature=self.settings.grpo.temperature,
+            temperature=self.settings.policy.temperature,
             max_tokens=self.max_tokens,
             examples=0,
         )
@@ -388,7 +389,7 @@ def adjusted(told: M, *, seed: int | None, report_to: tuple[str, ...] | None) ->
         value: object = getattr(told, name)
         if isinstance(value, BaseModel):
             new[name] = adjusted(value, seed=seed, report_to=report_to)
-    if isinstance(told, Optimisation | LoopSettings) and seed is not None:
+    if isinstance(told, Optimisation | Schedule | LoopSettings) and seed is not None:
         new["seed"] = seed
     if isinstance(told, Optimisation):
         if report_to is not None:

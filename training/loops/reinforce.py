@@ -1,4 +1,4 @@
-"""Satori's reinforcement learning: GRPO from restarts, paid by grader, outcome model and bonus."""
+"""Satori's reinforcement learning: GRPO or PPO from restarts, paid by grader, model and bonus."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.fit import OnStep, Trained
 from cogitate.training.trainers.grpo import GRPOSettings, train_grpo
 from cogitate.training.trainers.merge import merge
+from cogitate.training.trainers.ppo import PPOSettings, train_ppo
 from cogitate.training.trainers.sampling import CurrentWeights
 from cogitate.training.trainers.strategy_sampler import StrategySampler
 from cogitate.training.trainers.weights import Start
@@ -31,7 +32,7 @@ class Reinforce(Protocol):
         policy: Callable[[CurrentWeights], Team],
         base: str,
         output: Path,
-        settings: GRPOSettings,
+        settings: GRPOSettings | PPOSettings,
         *,
         orm: Path,
         record: Path,
@@ -48,7 +49,7 @@ def reinforce(
     policy: Callable[[CurrentWeights], Team],
     base: str,
     output: Path,
-    settings: GRPOSettings,
+    settings: GRPOSettings | PPOSettings,
     *,
     orm: Path,
     record: Path,
@@ -63,7 +64,7 @@ def reinforce(
         policy: Makes the team around the policy as it is now.
         base: A model that writes chains with tokens: its folder.
         output: The folder to make: a whole model.
-        settings: How to train.
+        settings: How to train, and by which method.
         orm: The folder of the outcome model.
         record: Where it is written, step by step, how reflections turn out.
         beta: What mending earns.
@@ -89,8 +90,12 @@ def reinforce(
         seed=seed,
         engines=engines,
     )
-    worn = output.with_name(f"{output.name}-adapter")
-    trained = train_grpo(starts, Watched(sampler, record), base, worn, settings, on_step=on_step)
+    watched, worn = Watched(sampler, record), output.with_name(f"{output.name}-adapter")
+    match settings:
+        case PPOSettings():
+            trained = train_ppo(starts, watched, base, worn, settings, on_step=on_step)
+        case GRPOSettings():
+            trained = train_grpo(starts, watched, base, worn, settings, on_step=on_step)
     merge(base, worn, output)
     shutil.rmtree(worn)
     return trained._replace(folder=output)

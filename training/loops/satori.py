@@ -3,13 +3,14 @@
 Once: the base gets the tokens of meta-actions, agents (generator, critic, verifier) make chains,
 and the base is tuned on the format of the right ones. Then, in each iteration: the policy samples
 chains; an outcome model learns from its own right and wrong ones (Bradley and Terry, with margin);
-GRPO goes on from the problems and from restarts after right and wrong trajectories; the result is
-judged on fresh problems. Between iterations the hardest problems are distilled: chains of the
-trained policy on them teach the base anew, which is how the paper leaves a local optimum.
+GRPO or PPO goes on from the problems and from restarts after right and wrong trajectories; the
+result is judged on fresh problems. Between iterations the hardest problems are distilled: chains
+of the trained policy on them teach the base anew, which is how the paper leaves a local optimum.
 
-Departures: the paper optimises by PPO, here it is GRPO. Its outcome model starts from other
-weights, here from the policy. Weights are worn only after a significant gain; the distilled policy
-is where the next iteration starts, and is worn no sooner than that.
+Departures: the paper optimises by PPO, which `SatoriSettings(ppo=PPOSettings())` does; the default
+is GRPO. Its outcome model starts from other weights, here from the policy. Weights are worn only
+after a significant gain; the distilled policy is where the next iteration starts, and is worn no
+sooner than that.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -85,7 +86,7 @@ class Satori:
 
     Args:
         policy: Makes the team around the model that learns; its agents sample at the temperature of
-            `settings.grpo`.
+            `settings.policy`.
         base: That model: its name or its folder.
         agents: Who makes chains before the model can: a generator, a critic and a verifier.
         train: Problems to sample on.
@@ -119,7 +120,8 @@ class Satori:
         self.settings = how = settings or SatoriSettings()
         self.base = base = base if base.startswith("hf/") else f"hf/{base}"
         self.trainers = trainers or SatoriTrainers()
-        if not isinstance(how.grpo.adapter, LoRA) or how.grpo.adapter.bits is not None:
+        adapter = how.grpo.adapter
+        if how.ppo is None and not (isinstance(adapter, LoRA) and adapter.bits is None):
             raise ConfigError("the policy is merged into its base: train LoRA() by GRPO")
         synthesis = synthesis or ChainOfActionThought()
         if synthesis.mode != "agents":
@@ -282,7 +284,7 @@ class Satori:
                 self._policy,
                 str(state.begins),
                 stage.output("policy"),
-                how.grpo,
+                how.policy,
                 orm=folder / "orm",
                 record=stage.output("reflections.jsonl"),
                 beta=how.beta,

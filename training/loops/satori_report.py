@@ -1,6 +1,8 @@
 """What Satori is told, what its stages say, and what an iteration comes to."""
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from cogitate.training.coat_chains import ChainChoice
 from cogitate.training.curriculum import PassRate
@@ -10,6 +12,7 @@ from cogitate.training.loops.learn import Learned
 from cogitate.training.loops.token_chains import ChainForms
 from cogitate.training.restarts import ReflectRates, sum_of_rates
 from cogitate.training.trainers.grpo import GRPOSettings
+from cogitate.training.trainers.ppo import PPOSettings
 from cogitate.training.trainers.reward_model import RewardModelSettings
 from cogitate.training.trainers.sft import SFTSettings
 
@@ -36,6 +39,19 @@ class SatoriSettings(LoopSettings):
     sft: SFTSettings = SFTSettings()
     orm: RewardModelSettings = RewardModelSettings(margin=1.0)
     grpo: GRPOSettings = GRPOSettings()
+    ppo: PPOSettings | None = None
+    """Given: the policy learns by PPO, as the paper's does, instead of by GRPO."""
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.ppo is not None and "grpo" in self.model_fields_set:
+            raise ValueError("the policy learns by one method: give grpo or ppo")
+        return self
+
+    @property
+    def policy(self) -> GRPOSettings | PPOSettings:
+        """How the policy learns."""
+        return self.ppo or self.grpo
 
 
 class Made(BaseModel):

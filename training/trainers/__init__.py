@@ -18,6 +18,7 @@ from cogitate.training.trainers.kto import KTOSettings, train_kto
 from cogitate.training.trainers.optimisation import Optimisation
 from cogitate.training.trainers.orpo import ORPOSettings, train_orpo
 from cogitate.training.trainers.outcome_model import OutcomeModelSettings, train_outcome_model
+from cogitate.training.trainers.ppo import PPOSettings, train_ppo
 from cogitate.training.trainers.process_model import ProcessModelSettings, train_process_model
 from cogitate.training.trainers.ranking_model import RankingModelSettings, train_ranking_model
 from cogitate.training.trainers.reward_model import RewardModelSettings, train_reward_model
@@ -61,6 +62,7 @@ __all__ = [
     "Objective",
     "Optimisation",
     "OutcomeModelSettings",
+    "PPOSettings",
     "PolicyGradientSettings",
     "PolicyGradientTrainer",
     "PolicyTrained",
@@ -88,6 +90,7 @@ __all__ = [
     "train_oreo",
     "train_orpo",
     "train_outcome_model",
+    "train_ppo",
     "train_preference_groups",
     "train_process_model",
     "train_ranking_model",

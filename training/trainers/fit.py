@@ -85,17 +85,16 @@ class Run(NamedTuple):
             if isinstance(value, int | float) and name not in ("epoch", "step", "loss")
         }
         seconds = float(outcome.metrics["train_runtime"])
+        return self.close(losses, trainer.state.global_step, seconds, metrics)
+
+    def close(
+        self, losses: list[float], steps: int, seconds: float, metrics: Mapping[str, float]
+    ) -> Trained:
+        """Write the record beside weights that are saved, and return what it came to."""
         if first_process():
             self._record(losses, metrics, seconds).save(self.work.finished)
-        return Trained(
-            self.output,
-            losses,
-            trainer.state.global_step,
-            seconds,
-            self.rows,
-            dict(self.counts),
-            metrics,
-        )
+        counts = dict(self.counts)
+        return Trained(self.output, losses, steps, seconds, self.rows, counts, metrics)
 
     def _record(
         self, losses: list[float], metrics: Mapping[str, float], seconds: float

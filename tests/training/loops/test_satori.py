@@ -7,17 +7,20 @@ from pathlib import Path
 
 import pytest
 from learner import asked, sums, timeless
+from pydantic import ValidationError
 
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
 from cogitate.inference import Request, Scripted
-from cogitate.training import CurrentWeights, FullWeights, GRPOSettings
+from cogitate.training import CurrentWeights, FullWeights, GRPOSettings, PPOSettings
 from cogitate.training.loops import Satori, SatoriReport, SatoriSettings, SatoriTrainers
 from cogitate.training.restarts import ReflectRates
 from cogitate.training.rows import PreferenceRow, PromptRow, SFTRow
 from cogitate.training.trainers.fit import Trained
 
 SETTINGS = SatoriSettings(agents=1, samples=4)
+PPO = SatoriSettings(agents=1, samples=4, ppo=PPOSettings(rank=4))
+BOTH = pytest.mark.parametrize("settings", [SETTINGS, PPO], ids=["grpo", "ppo"])
 
 
 class Model:
@@ -71,6 +74,7 @@ class Trainers:
 
     def __init__(self, *, worse: bool = False, fails_at: str | None = None) -> None:
         self.told: list[tuple[str, object]] = []
+        self.settings: GRPOSettings | PPOSettings | None = None
         self.worse = worse
         self.fails_at = fails_at
 
@@ -97,7 +101,7 @@ class Trainers:
         policy: Callable[[CurrentWeights], Team],
         base: str,
         output: Path,
-        settings: GRPOSettings,
+        settings: GRPOSettings | PPOSettings,
         *,
         orm: Path,
         record: Path,
@@ -105,6 +109,7 @@ class Trainers:
         **_: object,
     ) -> Trained:
         assert orm.is_dir() and beta == 0.5
+        self.settings = settings
         lines = [ReflectRates(step=i, wrong=4, mended=i, right=4, spoilt=3 - i) for i in range(4)]
         record.write_text("".join(one.model_dump_json() + "\n" for one in lines))
         return self._make("reinforce", starts, output, "tuned" if self.worse else "trained")
@@ -203,24 +208,35 @@ def test_without_restarts_episodes_begin_at_problems_alone(tmp_path: Path) -> No
     assert {row.began for row in starts} == {"problem"}
 
 
+@BOTH
 @pytest.mark.parametrize("stage", ["tokens", "format", "orm", "reinforce"])
-def test_a_kill_while_it_trains_changes_no_report(stage: str, tmp_path: Path) -> None:
+def test_a_kill_while_it_trains_changes_no_report(
+    stage: str, settings: SatoriSettings, tmp_path: Path
+) -> None:
     whole = Model()
-    expected = [timeless(report) for report in satori(tmp_path / "whole", model=whole)]
+    expected = [
+        timeless(report) for report in satori(tmp_path / "whole", model=whole, settings=settings)
+    ]
     killed, again, trainers = Model(), Model(), Trainers()
+    killing = Trainers(fails_at=stage)
     with pytest.raises(KeyboardInterrupt):
-        list(satori(tmp_path / "killed", model=killed, trainers=Trainers(fails_at=stage)))
-    resumed = satori(tmp_path / "killed", model=again, trainers=trainers)
+        list(satori(tmp_path / "killed", model=killed, trainers=killing, settings=settings))
+    resumed = satori(tmp_path / "killed", model=again, trainers=trainers, settings=settings)
     assert [timeless(report) for report in resumed] == expected
     assert killed.calls + again.calls == whole.calls
+    assert trainers.settings == settings.policy
 
 
+@BOTH
 @pytest.mark.parametrize("call", [5, 40, 90])
-def test_a_kill_while_it_thinks_changes_no_report(call: int, tmp_path: Path) -> None:
-    expected = [timeless(report) for report in satori(tmp_path / "whole")]
+def test_a_kill_while_it_thinks_changes_no_report(
+    call: int, settings: SatoriSettings, tmp_path: Path
+) -> None:
+    expected = [timeless(report) for report in satori(tmp_path / "whole", settings=settings)]
     with pytest.raises(KeyboardInterrupt):
-        list(satori(tmp_path / "killed", model=Model(fails_at=call)))
-    assert [timeless(report) for report in satori(tmp_path / "killed")] == expected
+        list(satori(tmp_path / "killed", model=Model(fails_at=call), settings=settings))
+    resumed = satori(tmp_path / "killed", settings=settings)
+    assert [timeless(report) for report in resumed] == expected
 
 
 def test_a_finished_loop_is_told_again_without_a_call(tmp_path: Path) -> None:
@@ -233,3 +249,13 @@ def test_a_finished_loop_is_told_again_without_a_call(tmp_path: Path) -> None:
 def test_a_policy_that_cannot_be_merged_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="LoRA"):
         satori(tmp_path, settings=SatoriSettings(grpo=GRPOSettings(adapter=FullWeights())))
+
+
+def test_the_policy_learns_by_one_method(tmp_path: Path) -> None:
+    assert isinstance(SETTINGS.policy, GRPOSettings)
+    assert PPO.policy is PPO.ppo
+    with pytest.raises(ValidationError, match="give grpo or ppo"):
+        SatoriSettings(grpo=GRPOSettings(), ppo=PPOSettings())
+    list(satori(tmp_path, settings=PPO))
+    with pytest.raises(ConfigError, match="ppo"):
+        satori(tmp_path, settings=SETTINGS)

@@ -13,6 +13,7 @@ from cogitate.training import (
     GRPOSettings,
     LoRA,
     Optimisation,
+    PPOSettings,
     RewardModelSettings,
     SFTSettings,
     train_reward_model,
@@ -21,6 +22,8 @@ from cogitate.training.coat_tokens import add_coat_tokens, tune_format
 from cogitate.training.loops.reinforce import reinforce
 from cogitate.training.restarts import read_rates
 from cogitate.training.rows import PromptRow
+from cogitate.training.trainers.fit import OnStep, Trained
+from cogitate.training.trainers.policy import Schedule
 
 RIGHT = "<|continue|>6 * 7 = 42.\n<|reflect|>"
 WRONG = "<|continue|>6 * 7 = 41.\n<|reflect|>"
@@ -52,6 +55,10 @@ GRPO = GRPOSettings(
     max_tokens=24,
 )
 
+PPO = PPOSettings(
+    schedule=Schedule(steps=2, prompts=3, learning_rate=1e-2), rank=4, replies=2, checkpoint_every=1
+)
+
 
 @pytest.fixture(scope="module")
 def tuned(roomy_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -70,12 +77,13 @@ def orm(tuned: Path) -> Path:
     return train_reward_model(preferences(4), str(tuned), tuned.parent / "orm", settings).folder
 
 
+@pytest.mark.parametrize("how", [GRPO, PPO], ids=["grpo", "ppo"])
 def test_the_policy_is_paid_for_restarts_and_left_whole(
-    tuned: Path, orm: Path, tmp_path: Path
+    how: GRPOSettings | PPOSettings, tuned: Path, orm: Path, tmp_path: Path
 ) -> None:
     record = tmp_path / "rates.jsonl"
     trained = reinforce(
-        STARTS, policy, str(tuned), tmp_path / "policy", GRPO, orm=orm, record=record,
+        STARTS, policy, str(tuned), tmp_path / "policy", how, orm=orm, record=record,
         beta=0.5, seed=0,
     )  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["policy", "rates.jsonl"]
@@ -94,6 +102,28 @@ def test_the_policy_is_paid_for_restarts_and_left_whole(
     replies = [t for t in result.graph.in_order() if t.source is not None]
     assert len(replies) == 1 and not replies[0].error
     assert parse_coat(replies[0].text)
+
+
+def test_a_killed_training_goes_on_at_its_step(tuned: Path, orm: Path, tmp_path: Path) -> None:
+    def train(on_step: OnStep | None) -> Trained:
+        return reinforce(
+            STARTS, policy, str(tuned), tmp_path / "policy", PPO, orm=orm,
+            record=tmp_path / "rates.jsonl", beta=0.5, seed=0, on_step=on_step,
+        )  # fmt: skip
+
+    def power_cut(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(power_cut)
+    first = read_rates(tmp_path / "rates.jsonl")
+    asked: list[int] = []
+    trained = train(lambda done, total: asked.append(done))
+    assert asked == [2]
+    assert (trained.steps, trained.counts["replies"]) == (2, 12)
+    rates = read_rates(tmp_path / "rates.jsonl")
+    assert rates[:1] == first and [one.step for one in rates] == [0, 1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["policy", "rates.jsonl"]
 
 
 def test_agents_must_sample_as_they_are_trained(tuned: Path, orm: Path, tmp_path: Path) -> None:

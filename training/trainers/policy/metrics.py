@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat
 from cogitate.training.objectives import explained_variance
 from cogitate.training.trainers.policy.batch import Scored
 from cogitate.training.trainers.policy.loss import SUMS
-from cogitate.training.trainers.policy.rollouts import Admitted
+from cogitate.training.trainers.policy.rollouts import Admitted, Rollout
 
 __all__ = ["StepMetrics", "Tally"]
 
@@ -28,6 +28,8 @@ class StepMetrics(BaseModel):
     equal_groups: int
     reward: FiniteFloat
     """Mean."""
+    parts: dict[str, FiniteFloat] = {}
+    """Of the rewards, by name: the mean over those rollouts that have it."""
     tokens: int
     """That the policy chose."""
     loss: FiniteFloat = 0.0
@@ -101,6 +103,7 @@ class Tally:
             refused=self._admitted.refused,
             equal_groups=self._admitted.equal_groups,
             reward=self._reward,
+            parts=_means(self._admitted.rows),
             tokens=self._tokens,
             gradient_norm=sum(self._norms) / steps,
             explained_variance=self._explained,
@@ -110,3 +113,12 @@ class Tally:
             **means,
             **more,
         )
+
+
+def _means(rows: Sequence[Rollout]) -> dict[str, float]:
+    """The mean of each part of the rewards."""
+    parts: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.parts.items():
+            parts.setdefault(name, []).append(value)
+    return {name: sum(values) / len(values) for name, values in parts.items()}

@@ -47,6 +47,8 @@ class Rollout(BaseModel):
     """What the greedy decode of the same prompt earned: for the `greedy` estimator."""
     forced: int = Field(default=0, ge=0)
     """How many tokens at the beginning are those of a given response: for MIXER."""
+    parts: dict[str, FiniteFloat] = {}
+    """What the reward is made of, by name, for the log."""
 
     @model_validator(mode="after")
     def _check(self) -> "Rollout":
