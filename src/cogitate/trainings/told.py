@@ -1,0 +1,79 @@
+"""What every file of `cogitate train` says, and what a training tells of itself."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, NamedTuple, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+
+from cogitate.errors import ConfigError
+from cogitate.training.exports import read_rows
+from cogitate.training.loops.progress import Progress
+from cogitate.training.rows import Row
+
+__all__ = ["Base", "Reported", "RowFiles", "Told", "of_kind", "start_of"]
+
+R = TypeVar("R", bound=Row)
+
+
+class Reported(NamedTuple):
+    """A part of the result."""
+
+    text: str
+    record: Mapping[str, JsonValue]
+
+
+class Told(BaseModel):
+    """One training, as its file says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: ClassVar[str]
+    """Its name on the command line."""
+
+    output: str
+    """The folder that it makes, or the run directory of a loop."""
+
+    @abstractmethod
+    def carry_out(self, progress: Progress | None) -> Iterator[Reported]:
+        """Train, and yield each part of the result as it comes.
+
+        Args:
+            progress: Hears of every step.
+
+        Raises:
+            ConfigError: Something must be changed first.
+        """
+
+
+def _several(given: object) -> object:
+    return (given,) if isinstance(given, str) else given
+
+
+Base = Annotated[str, Field(description="The model's name, or its folder.")]
+RowFiles = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
+"""Folders that `cogitate harvest` wrote, or files of rows; one, or a list."""
+
+
+def of_kind(folders: Sequence[str], kind: type[R]) -> list[R]:
+    """Read the rows of some folders or files, which are of one kind.
+
+    Raises:
+        ConfigError: There are others.
+    """
+    found: list[R] = []
+    for folder in folders:
+        for row in read_rows(folder, claims="drop"):
+            if not isinstance(row, kind):
+                raise ConfigError(
+                    f"{folder} holds {type(row).__name__}s, and this training needs "
+                    f"{kind.__name__}s: harvest the other --kind"
+                )
+            found.append(row)
+    return found
+
+
+def start_of(folder: str | None) -> Path | None:
+    """Return the adapter to go on with."""
+    return None if folder is None else Path(folder)
