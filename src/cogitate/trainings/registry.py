@@ -1,21 +1,24 @@
-"""Which trainings there are: a new one is a class of `Told`, and a line here."""
+"""Which trainings there are: a new one is a class of `Told`, and a name in one of these lists."""
 
 from collections.abc import Mapping
 
 from cogitate.trainings.loops import MALTLoop, SatoriLoop, STaRLoop
+from cogitate.trainings.offline import BFPO, OREO, PreferenceGroups
 from cogitate.trainings.on_rows import DPO, KTO, ORPO, SFT
-from cogitate.trainings.reward_models import ProcessModel, RankingModel, RewardModel
+from cogitate.trainings.policy_gradient import PRESETS, Mixer, PolicyGradient
+from cogitate.trainings.reward_models import OutcomeModel, ProcessModel, RankingModel, RewardModel
 from cogitate.trainings.sampled import GRPO, Distillation
 from cogitate.trainings.told import Told
 
-__all__ = ["LOOPS", "METHODS", "ON_ROWS", "REWARD_MODELS", "SAMPLED"]
+__all__ = ["METHODS", "SORTS"]
 
-ON_ROWS: tuple[type[Told], ...] = (SFT, DPO, ORPO, KTO)
-REWARD_MODELS: tuple[type[Told], ...] = (RewardModel, RankingModel, ProcessModel)
-SAMPLED: tuple[type[Told], ...] = (GRPO, Distillation)
-LOOPS: tuple[type[Told], ...] = (STaRLoop, MALTLoop, SatoriLoop)
-
-METHODS: Mapping[str, type[Told]] = {
-    told.method: told for told in (*ON_ROWS, *REWARD_MODELS, *SAMPLED, *LOOPS)
+SORTS: Mapping[str, tuple[type[Told], ...]] = {
+    "on rows": (SFT, DPO, ORPO, KTO, PreferenceGroups, OREO, BFPO),
+    "reward models": (RewardModel, RankingModel, OutcomeModel, ProcessModel),
+    "sampling": (GRPO, *PRESETS, Mixer, PolicyGradient, Distillation),
+    "loops": (STaRLoop, MALTLoop, SatoriLoop),
 }
+"""By what they learn from."""
+
+METHODS: Mapping[str, type[Told]] = {told.method: told for sort in SORTS.values() for told in sort}
 """By the name that the command line knows."""

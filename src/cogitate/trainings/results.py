@@ -1,9 +1,14 @@
 """What a training came to, as lines and as a record."""
 
+from typing import TYPE_CHECKING
+
 from cogitate.training.trainers import Trained
 from cogitate.trainings.told import Reported
 
-__all__ = ["of_trained"]
+if TYPE_CHECKING:
+    from cogitate.training.trainers import Fitted
+
+__all__ = ["as_trained", "of_trained"]
 
 
 def of_trained(found: Trained) -> Reported:
@@ -23,4 +28,17 @@ def of_trained(found: Trained) -> Reported:
             "counts": dict(found.counts),
             "metrics": dict(found.metrics),
         },
+    )
+
+
+def as_trained(found: "Fitted") -> Trained:
+    """Return what a trainer without checkpoints came to, as the others say it."""
+    return Trained(
+        found.folder,
+        found.losses,
+        len(found.losses),
+        found.seconds,
+        found.units,
+        found.left_out,
+        {},
     )

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from cogitate.training.rows import PreferenceRow, RankedRow, StepRow
+from cogitate.training.rows import KTORow, PreferenceRow, RankedRow, StepRow
 from cogitate.training.trainers import (
+    OutcomeModelSettings,
     ProcessModelSettings,
     RankingModelSettings,
     RewardModelSettings,
     Trained,
+    train_outcome_model,
     train_process_model,
     train_ranking_model,
     train_reward_model,
@@ -16,7 +18,7 @@ from cogitate.training.trainers.fit import OnStep
 from cogitate.trainings.on_rows import OnRows
 from cogitate.trainings.told import of_kind
 
-__all__ = ["ProcessModel", "RankingModel", "RewardModel"]
+__all__ = ["OutcomeModel", "ProcessModel", "RankingModel", "RewardModel"]
 
 
 class RewardModel(OnRows):
@@ -41,6 +43,19 @@ class RankingModel(OnRows):
         """Call the trainer."""
         rows = of_kind(self.rows, RankedRow)
         return train_ranking_model(rows, self.base, output, self.settings, on_step=on_step)
+
+
+class OutcomeModel(OnRows):
+    """Replies that are wanted or not, or solutions with a grade."""
+
+    method = "outcome-model"
+    settings: OutcomeModelSettings = OutcomeModelSettings()
+
+    def train(self, output: Path, on_step: OnStep | None) -> Trained:
+        """Call the trainer."""
+        kinds: tuple[type[KTORow] | type[StepRow], ...] = (KTORow, StepRow)
+        rows: list[KTORow | StepRow] = of_kind(self.rows, kinds)
+        return train_outcome_model(rows, self.base, output, self.settings, on_step=on_step)
 
 
 class ProcessModel(OnRows):

@@ -56,19 +56,21 @@ RowFiles = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_lengt
 """Folders that `cogitate harvest` wrote, or files of rows; one, or a list."""
 
 
-def of_kind(folders: Sequence[str], kind: type[R]) -> list[R]:
-    """Read the rows of some folders or files, which are of one kind.
+def of_kind(folders: Sequence[str], kind: type[R] | tuple[type[R], ...]) -> list[R]:
+    """Read the rows of some folders or files, which are of one kind, or of several.
 
     Raises:
         ConfigError: There are others.
     """
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    wanted = " or ".join(f"{one.__name__}s" for one in kinds)
     found: list[R] = []
     for folder in folders:
         for row in read_rows(folder, claims="drop"):
-            if not isinstance(row, kind):
+            if not isinstance(row, kinds):
                 raise ConfigError(
-                    f"{folder} holds {type(row).__name__}s, and this training needs "
-                    f"{kind.__name__}s: harvest the other --kind"
+                    f"{folder} holds {type(row).__name__}s, and this training needs {wanted}: "
+                    "harvest the other --kind"
                 )
             found.append(row)
     return found
