@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from cogitate.errors import ConfigError
 
-__all__ = ["Work", "first_process", "together", "working_on"]
+__all__ = ["Work", "first_process", "processes", "together", "working_on"]
 
 
 class Work(NamedTuple):
@@ -67,9 +67,14 @@ def first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def processes() -> int:
+    """Return how many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def together() -> None:
     """Wait for the other processes of the training, where there are any."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if processes() > 1:
         from accelerate import PartialState
 
         PartialState().wait_for_everyone()

@@ -11,12 +11,14 @@ A loop is a class of `cogitate.training.loops`, and its class here is what a fil
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from cogitate.agents import Team
 from cogitate.config import TeamConfig
+from cogitate.errors import ConfigError
 from cogitate.graphs import strategy_named
 from cogitate.tasks import load
 from cogitate.training.loops import (
@@ -29,13 +31,16 @@ from cogitate.training.loops import (
 )
 from cogitate.training.loops.progress import Progress
 from cogitate.training.trainers import CurrentWeights
-from cogitate.trainings.told import Base, Reported, Told
+from cogitate.training.trainers.work import processes
+from cogitate.trainings.told import Base, Reported, StrategyName, Told
 
 __all__ = ["Loop", "MALTLoop", "STaRLoop", "SatoriLoop"]
 
 
 class Loop(Told):
     """Problems in, promoted weights out; the same file goes on where it was."""
+
+    when_stopped = "what was finished is in its folder, and the same command goes on"
 
     train: str
     """Problems to sample on, as for `cogitate eval`."""
@@ -44,9 +49,26 @@ class Loop(Told):
     iterations: int = 2
 
     def carry_out(self, progress: Progress | None) -> Iterator[Reported]:
-        """Yield what each iteration came to."""
+        """Yield what each iteration came to.
+
+        Raises:
+            ConfigError: There are several processes: they would sample into one store.
+        """
+        if processes() > 1:
+            raise ConfigError(
+                f"{self.method} runs in one process: start it without accelerate, and give its "
+                "team a model on a server to use more machines"
+            )
         for one in self.begin(progress):
             yield Reported(str(one), one.model_dump(mode="json"))
+
+    def made(self, reports: Sequence[Mapping[str, JsonValue]]) -> Mapping[str, Path]:
+        """Return the weights that the last iteration ended with, where any were promoted."""
+        worn = reports[-1].get("weights") if reports else None
+        found = worn if isinstance(worn, dict) else {"": worn}
+        folders = {role: Path(self.output) / str(one) for role, one in found.items() if one}
+        there = {role: folder for role, folder in folders.items() if folder.is_dir()}
+        return {"": next(iter(there.values()))} if len(there) == 1 else there
 
     @abstractmethod
     def begin(self, progress: Progress | None) -> Iterable[BaseModel]:
@@ -57,7 +79,7 @@ class STaRLoop(Loop):
     """Rejection sampling and imitation."""
 
     method = "star"
-    strategy: str = "chain-of-thought"
+    strategy: StrategyName = "chain-of-thought"
     """How the team thinks when it is judged."""
     team: TeamConfig = TeamConfig()
     first: TeamConfig | None = None

@@ -33,6 +33,8 @@ __all__ = ["BFPO", "OREO", "PreferenceGroups"]
 
 
 class _GoesOn(OnRows):
+    when_stopped = "nothing was kept: the same command begins anew"
+
     start: str | None = None
     """An adapter of the base to go on with."""
 

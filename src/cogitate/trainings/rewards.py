@@ -12,7 +12,7 @@ Left out: rewards of one's own, and a judge's audit, which take code.
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
 
 from cogitate.agents import Verifier
 from cogitate.config import grader_named
@@ -43,8 +43,13 @@ class _Paid(BaseModel):
     weight: FiniteFloat = 1.0
 
 
+def _known(kind: str) -> str:
+    grader_named(kind)  # a ConfigError is a ValueError: the file's key is named before it
+    return kind
+
+
 class _Grader(_Paid):
-    kind: str | None = None
+    kind: Annotated[str, AfterValidator(_known)] | None = None
     """As in `verifier = "grader:KIND"`; None: the problem's own."""
     right: float = 1.0
     wrong: float = 0.0

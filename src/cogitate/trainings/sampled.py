@@ -42,12 +42,13 @@ from cogitate.training.trainers import (
 )
 from cogitate.training.trainers.fit import OnStep
 from cogitate.training.trainers.weights import Start
+from cogitate.training.trainers.work import first_process
 from cogitate.trainings.dev import Dev
 from cogitate.trainings.policy_team import Paid, PolicyTeam, Role
 from cogitate.trainings.results import of_trained
 from cogitate.trainings.rewards import Rewards
 from cogitate.trainings.starts import Starts, messages_of, starts_of
-from cogitate.trainings.told import Base, Reported, RowFiles, Told, start_of
+from cogitate.trainings.told import Base, Reported, RowFiles, StrategyName, Told, start_of
 
 __all__ = ["GRPO", "Distillation", "Sampling"]
 
@@ -65,7 +66,7 @@ class Sampling(Told):
     dev: str | None = None
     """Problems to judge on, before and after; None: nothing is judged."""
     judging: Dev = Dev()
-    strategy: str = "chain-of-thought"
+    strategy: StrategyName = "chain-of-thought"
     """How the team thinks."""
     team: PolicyTeam = PolicyTeam()
     budget: BudgetConfig = BudgetConfig()
@@ -90,7 +91,7 @@ class Sampling(Told):
         dev = None if self.dev is None else self.judging.unseen(self.dev, found.rows)
         trained = self.train(found, Path(self.output), of_steps(progress, self.method))
         yield of_trained(trained)
-        if dev is not None:
+        if dev is not None and first_process():
             where = Start.at(self.base, start_of(self.start))
             old = CurrentWeights(f"hf/{where.folder}", self.start, 0)
             yield self.judging.judged(

@@ -5,14 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from cogitate.errors import ConfigError
+from cogitate.graphs import strategy_named
 from cogitate.training.exports import read_rows
 from cogitate.training.loops.progress import Progress
 from cogitate.training.rows import Row
+from cogitate.trainings.publish import PushTo
 
-__all__ = ["Base", "Reported", "RowFiles", "Told", "of_kind", "start_of"]
+__all__ = ["Base", "Reported", "RowFiles", "StrategyName", "Told", "of_kind", "start_of"]
 
 R = TypeVar("R", bound=Row)
 
@@ -32,8 +34,13 @@ class Told(BaseModel):
     method: ClassVar[str]
     """Its name on the command line."""
 
+    when_stopped: ClassVar[str] = "the same command goes on from its last checkpoint"
+    """What a stopped one has left."""
+
     output: str
     """The folder that it makes, or the run directory of a loop."""
+    push: PushTo | None = None
+    """Where on the Hugging Face hub it goes; None: nowhere."""
 
     @abstractmethod
     def carry_out(self, progress: Progress | None) -> Iterator[Reported]:
@@ -46,12 +53,29 @@ class Told(BaseModel):
             ConfigError: Something must be changed first.
         """
 
+    def made(self, reports: Sequence[Mapping[str, JsonValue]]) -> Mapping[str, Path]:
+        """Return the folders of weights that may be pushed, by role, `""` where there is one.
+
+        Args:
+            reports: The records of all parts of the result.
+        """
+        return {"": Path(self.output)}
+
 
 def _several(given: object) -> object:
     return (given,) if isinstance(given, str) else given
 
 
 Base = Annotated[str, Field(description="The model's name, or its folder.")]
+
+
+def _known(strategy: str) -> str:
+    strategy_named(strategy)  # a ConfigError is a ValueError: the file's key is named before it
+    return strategy
+
+
+StrategyName = Annotated[str, AfterValidator(_known)]
+"""A strategy and its parameters, such as `self-refine?rounds=2`."""
 RowFiles = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
 """Folders that `cogitate harvest` wrote, or files of rows; one, or a list."""
 
