@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import JsonValue
+from trees import MALT, malt
 
 CONFIGURATIONS = Path(__file__).parents[2] / "examples" / "accelerate"
 Command = Callable[..., tuple[int, str, str, BaseException | None]]
@@ -43,8 +45,8 @@ def test_a_key_that_accelerate_does_not_know_is_refused(tmp_path: Path) -> None:
         load_config_from_file(str(tmp_path / "wrong.yaml"))
 
 
-def launched(method: str, file: Path, *, processes: int) -> dict[str, object]:
-    """Train by accelerate's launcher, and return what the only speaker of them says."""
+def launched(method: str, file: Path, *, processes: int) -> dict[str, JsonValue]:
+    """Train by accelerate's launcher, and return what the only speaker of them reports."""
     launch = ["-m", "accelerate.commands.launch", "--config_file"]
     several = [*launch, str(CONFIGURATIONS / "two_cpus.yaml"), "--main_process_port", "0"]
     told = ["-m", "cogitate", "train", method, str(file), "--json", "--report-to", "none"]
@@ -57,34 +59,29 @@ def launched(method: str, file: Path, *, processes: int) -> dict[str, object]:
         timeout=550,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
+    [report] = json.loads(done.stdout)["reports"]
+    assert isinstance(report, dict)
+    return report
 
 
 @pytest.mark.slow
 def test_sft_has_the_losses_of_one_process_in_two(
     cogitate: Command, roomy_llama: Path, tmp_path: Path
 ) -> None:
-    from trees import MALT, malt
-
     (tmp_path / "graph.json").write_text(malt(MALT).to_json(), encoding="utf-8")
     cogitate("harvest", str(tmp_path / "graph.json"), "--kind", "sft", "--out", f"{tmp_path}/rows")
 
-    def losses(processes: int) -> list[float]:
+    def losses(processes: int) -> JsonValue:
         file = tmp_path / f"{processes}.toml"
         file.write_text(
             f'base = "{roomy_llama}"\nrows = "{tmp_path}/rows"\noutput = "{tmp_path}/{processes}"\n'
             '[settings]\nmax_tokens = 4096\nadapter = {kind = "lora", rank = 4, dropout = 0.0}\n'
             f"optimisation = {{epochs = 1, batch_size = {4 // processes}}}"
         )
-        [report] = launched("sft", file, processes=processes)["reports"]  # type: ignore[misc]
-        found = report["losses"]
-        assert isinstance(found, list)
-        return found
+        return launched("sft", file, processes=processes)["losses"]
 
     one, two = losses(1), losses(2)
-    assert len(one) > 1  # alone, two processes' batches would make twice as many steps
+    assert isinstance(one, list) and len(one) > 1  # two that train alone would take more steps
     assert two == pytest.approx(one, abs=1e-4)
 
 
@@ -98,8 +95,9 @@ def test_ppo_trains_in_two_processes(roomy_llama: Path, tmp_path: Path) -> None:
         "[team]\nmax_tokens = 8\n[rewards]\noverlong = {limit = 8, cache = 6}\n"
         "[settings]\nrank = 4\nreplies = 2\nschedule = {steps = 2, prompts = 2}"
     )
-    [report] = launched("ppo", file, processes=2)["reports"]  # type: ignore[misc]
-    assert (report["steps"], report["counts"]["replies"]) == (2, 8)
+    report = launched("ppo", file, processes=2)
+    assert report["steps"] == 2
+    assert isinstance(report["counts"], dict) and report["counts"]["replies"] == 8
     assert (tmp_path / "ppo" / "adapter_model.safetensors").exists()
 
 

@@ -78,9 +78,7 @@ def test_every_preset_trains_from_a_file(
     assert [json.loads(line)["parts"].keys() for line in lines] == [{"overlong", "format"}] * 2
 
 
-def test_grpo_trains_and_is_judged(
-    train: Callable[..., dict[str, object]], problems: Path
-) -> None:
+def test_grpo_trains_and_is_judged(train: Callable[..., dict[str, object]], problems: Path) -> None:
     result = train("grpo", f'dev = "{problems}/dev.jsonl"\n{PAID}{GROUPS}')
     assert isinstance(result["reports"], list)
     trained, judged = result["reports"]
@@ -122,7 +120,11 @@ def test_a_student_learns_from_its_teacher(
     ("method", "text", "says"),
     [
         ("ppo", "", "give problems, or rows of starts"),
-        ("ppo", 'problems = "p"\n[team]\nmodel = "hf/m"', "team: Value error, model is the policy's"),
+        (
+            "ppo",
+            'problems = "p"\n[team]\nmodel = "hf/m"',
+            "team: Value error, model is the policy's",
+        ),
         (
             "grpo",
             'problems = "p"\n[team.generator]\ntemperature = 0.1',

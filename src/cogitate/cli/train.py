@@ -1,7 +1,9 @@
 """`cogitate train`: one training, or a whole loop, as one file says."""
 
 import signal
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +17,7 @@ from cogitate.config import read_as
 from cogitate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cogitate.trainings import Told
+    from cogitate.trainings import Reported, Told
 
 __all__ = ["train"]
 
@@ -79,7 +81,7 @@ def train(
     interrupted = False
     try:
         with StageMeter(quiet=quiet or not first) as meter:
-            for part in told.carry_out(meter):
+            for part in _aside(told.carry_out(meter)):
                 reports.append(dict(part.record))
                 if first and not json:
                     emit(f"{part.text}\n")
@@ -101,6 +103,16 @@ def train(
         raise Failed(f"interrupted: {told.when_stopped}", code=128 + signal.SIGINT)
     for where in (*pushed, f"the weights and their records are in {told.output}") if first else ():
         note(where)
+
+
+def _aside(parts: Iterator["Reported"]) -> Iterator["Reported"]:
+    """Yield what comes; what reporters print meanwhile is no part of the result."""
+    while True:
+        with redirect_stdout(sys.stderr):
+            part = next(parts, None)
+        if part is None:
+            return
+        yield part
 
 
 def _read(method: str, file: str, known: Mapping[str, type["Told"]]) -> "Told":
