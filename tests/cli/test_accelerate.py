@@ -52,7 +52,7 @@ def launched(method: str, file: Path, *, processes: int) -> dict[str, JsonValue]
     told = ["-m", "cogitate", "train", method, str(file), "--json", "--report-to", "none"]
     done = subprocess.run(
         [sys.executable, *several * (processes > 1), *told],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,

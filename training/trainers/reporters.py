@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogitate.errors import ConfigError
+from cogitate.training.trainers.work import on_cpus
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -56,8 +57,8 @@ def reporting(names: Sequence[str], output: Path) -> "Accelerator":
 
     check_reporters(names)
     if not names:
-        return Accelerator()
-    accelerator = Accelerator(log_with=list(names), project_dir=str(output.parent))
+        return Accelerator(cpu=on_cpus())
+    accelerator = Accelerator(cpu=on_cpus(), log_with=list(names), project_dir=str(output.parent))
     own: dict[str, dict[str, object]] = {
         "trackio": {"name": output.name},
         "wandb": {"name": output.name},
