@@ -53,8 +53,7 @@ class OutcomeModel(OnRows):
 
     def train(self, output: Path, on_step: OnStep | None) -> Trained:
         """Call the trainer."""
-        kinds: tuple[type[KTORow] | type[StepRow], ...] = (KTORow, StepRow)
-        rows: list[KTORow | StepRow] = of_kind(self.rows, kinds)
+        rows: list[KTORow | StepRow] = of_kind(self.rows, KTORow, StepRow)
         return train_outcome_model(rows, self.base, output, self.settings, on_step=on_step)
 
 

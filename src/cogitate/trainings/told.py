@@ -80,13 +80,12 @@ RowFiles = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_lengt
 """Folders that `cogitate harvest` wrote, or files of rows; one, or a list."""
 
 
-def of_kind(folders: Sequence[str], kind: type[R] | tuple[type[R], ...]) -> list[R]:
+def of_kind(folders: Sequence[str], *kinds: type[R]) -> list[R]:
     """Read the rows of some folders or files, which are of one kind, or of several.
 
     Raises:
         ConfigError: There are others.
     """
-    kinds = kind if isinstance(kind, tuple) else (kind,)
     wanted = " or ".join(f"{one.__name__}s" for one in kinds)
     found: list[R] = []
     for folder in folders:
