@@ -46,7 +46,6 @@ class Loop(Told):
     """Problems to sample on, as for `cogitate eval`."""
     dev: str
     """Problems to judge on."""
-    iterations: int = 2
 
     def carry_out(self, progress: Progress | None) -> Iterator[Reported]:
         """Yield what each iteration came to.
@@ -79,6 +78,7 @@ class STaRLoop(Loop):
     """Rejection sampling and imitation."""
 
     method = "star"
+    iterations: int = 2
     strategy: StrategyName = "chain-of-thought"
     """How the team thinks when it is judged."""
     team: TeamConfig = TeamConfig()
@@ -107,6 +107,7 @@ class MALTLoop(Loop):
     """Trees, value back-up, and an adapter for each role."""
 
     method = "malt"
+    iterations: int = 2
     team: TeamConfig = TeamConfig()
     first: TeamConfig | None = None
     """Who grows the trees until weights were promoted."""
@@ -132,6 +133,7 @@ class SatoriLoop(Loop):
     """Chains with meta-actions, then reinforcement with restarts."""
 
     method = "satori"
+    iterations: int = 2
     base: Base
     agents: TeamConfig = TeamConfig()
     """Who makes chains before the base can."""

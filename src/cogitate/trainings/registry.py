@@ -6,6 +6,7 @@ from cogitate.trainings.loops import MALTLoop, SatoriLoop, STaRLoop
 from cogitate.trainings.offline import BFPO, OREO, PreferenceGroups
 from cogitate.trainings.on_rows import DPO, KTO, ORPO, SFT
 from cogitate.trainings.policy_gradient import PRESETS, Mixer, PolicyGradient
+from cogitate.trainings.policy_loops import IterativeRLLoop, R1Loop
 from cogitate.trainings.reward_models import OutcomeModel, ProcessModel, RankingModel, RewardModel
 from cogitate.trainings.sampled import GRPO, Distillation
 from cogitate.trainings.told import Told
@@ -16,7 +17,7 @@ SORTS: Mapping[str, tuple[type[Told], ...]] = {
     "on rows": (SFT, DPO, ORPO, KTO, PreferenceGroups, OREO, BFPO),
     "reward models": (RewardModel, RankingModel, OutcomeModel, ProcessModel),
     "sampling": (GRPO, *PRESETS, Mixer, PolicyGradient, Distillation),
-    "loops": (STaRLoop, MALTLoop, SatoriLoop),
+    "loops": (STaRLoop, MALTLoop, SatoriLoop, R1Loop, IterativeRLLoop),
 }
 """By what they learn from."""
 

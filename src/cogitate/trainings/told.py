@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from cogitate.errors import ConfigError
 from cogitate.graphs import strategy_named
 from cogitate.training.exports import read_rows
+from cogitate.training.exports.kinds import kind_of
 from cogitate.training.loops.progress import Progress
 from cogitate.training.rows import Row
 from cogitate.trainings.publish import PushTo
@@ -93,7 +94,7 @@ def of_kind(folders: Sequence[str], *kinds: type[R]) -> list[R]:
             if not isinstance(row, kinds):
                 raise ConfigError(
                     f"{folder} holds {type(row).__name__}s, and this training needs {wanted}: "
-                    "harvest the other --kind"
+                    f"harvest with --kind {' or '.join(kind_of(one) for one in kinds)}"
                 )
             found.append(row)
     return found
