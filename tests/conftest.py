@@ -6,12 +6,14 @@ And a model made on the spot: a real Llama with random weights, small enough for
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is first imported
+os.environ["TRACKIO_DIR"] = tempfile.mkdtemp(prefix="cogitate-trackio-")  # likewise, by trackio
 
 # A loaded machine would make deadlines fail at random.
 settings.register_profile("local", deadline=None)

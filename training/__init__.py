@@ -25,8 +25,10 @@ from cogitate.training.evaluate import Evaluation, aevaluate, evaluate, summaris
 from cogitate.training.grading import agrade, grade
 from cogitate.training.harvest import CreditKeeper, Harvest, PromptForm, Verified, harvest
 from cogitate.training.held_back import held_back
+from cogitate.training.hub import push
 from cogitate.training.intervals import Interval, wilson
 from cogitate.training.lineage import Descendant, Lineage, lineage
+from cogitate.training.model_card import model_card
 from cogitate.training.outcome import Outcome
 from cogitate.training.paired import Comparison, compare, mcnemar, needed_problems, scores_of
 from cogitate.training.passes import (
@@ -211,11 +213,13 @@ __all__ = [
     "load_rows",
     "maj_at_k",
     "mcnemar",
+    "model_card",
     "needed_problems",
     "pass_at_k",
     "pass_rates",
     "passes",
     "promote",
+    "push",
     "restart_states",
     "rewards",
     "role_table",

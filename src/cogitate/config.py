@@ -44,7 +44,15 @@ from cogitate.tasks import (
     SortingGrader,
 )
 
-__all__ = ["ROLES", "AgentConfig", "BudgetConfig", "Configuration", "TeamConfig", "read_as"]
+__all__ = [
+    "ROLES",
+    "AgentConfig",
+    "BudgetConfig",
+    "Configuration",
+    "TeamConfig",
+    "grader_named",
+    "read_as",
+]
 
 DEFAULT_MODEL = "hf/smollm2-135m"
 ROLES = ("generator", "critic", "verifier", "refiner")
@@ -177,7 +185,15 @@ def is_grader(agent: AgentConfig) -> bool:
 
 
 def _grader(agent: AgentConfig) -> Grader:
-    kind = (agent.model or "").partition(":")[2] or "auto"
+    return grader_named((agent.model or "").partition(":")[2] or "auto")
+
+
+def grader_named(kind: str) -> Grader:
+    """Return the grader of a kind, such as `math`.
+
+    Raises:
+        ConfigError: There is none.
+    """
     if kind not in _GRADERS:
         raise ConfigError(f"no grader has the kind {kind!r}: {_choices(kind, list(_GRADERS))}")
     return _GRADERS[kind]()

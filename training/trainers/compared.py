@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from cogitate.errors import ConfigError
@@ -25,6 +24,7 @@ from cogitate.training.trainers.offline import (
 from cogitate.training.trainers.policy.batch import Scored
 from cogitate.training.trainers.policy.model import load_policy
 from cogitate.training.trainers.policy.policy import Predicted
+from cogitate.training.trainers.reporters import reporting
 from cogitate.training.trainers.weights import Start
 
 __all__ = ["Compared", "fit_compared"]
@@ -84,7 +84,7 @@ def fit_compared(
     left_out = {**(left_out or {}), "too long": len(made) - len(units)}
     if not units:
         raise ConfigError(f"no rows to train on ({left_out}): give others, or raise max_tokens")
-    accelerator = Accelerator()
+    accelerator = reporting(settings.report_to, output)
     policy = load_policy(
         start.folder, rank=settings.rank, seed=settings.seed, values=False, adapter=adapter
     )

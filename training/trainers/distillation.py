@@ -115,7 +115,7 @@ def train_distillation(
         counts={"too_long": len(starts) - len(prompts)},
         keep=how.save_steps is not None,
     ) as run:
-        return _fit(run, prompts, taught_by, settings, on_step)
+        return _fit(run._replace(rows=len(prompts)), prompts, taught_by, settings, on_step)
 
 
 def _fit(

@@ -30,6 +30,7 @@ from cogitate.training.rows import Reply
 from cogitate.training.trainers.policy.batch import Batch, Scored, collate
 from cogitate.training.trainers.policy.policy import Policy, Predicted
 from cogitate.training.trainers.policy.rollouts import Rollout
+from cogitate.training.trainers.reporters import finish
 from cogitate.training.trainers.weights import Start
 
 __all__ = [
@@ -55,6 +56,8 @@ class OfflineSettings(BaseModel):
     max_tokens: int = Field(default=1024, ge=2)
     """Units with a longer response, prompt included, are left out and counted."""
     max_gradient_norm: float = Field(default=1.0, gt=0)
+    report_to: tuple[str, ...] = ()
+    """Where losses go as they come; see `trainers.reporters`."""
     seed: int = 0
 
 
@@ -185,8 +188,10 @@ def fit(
             whole = accelerator.reduce(share.detach(), reduction="sum")
             assert isinstance(whole, Tensor)
             losses.append(float(whole))
+            accelerator.log({"loss": losses[-1]}, step=len(losses))
             if on_step is not None:
                 on_step(len(losses), total)
+    finish(accelerator)
     return losses
 
 

@@ -7,6 +7,8 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cogitate.training.trainers.reporters import PROJECT, check_reporters
+
 __all__ = ["Optimisation", "arguments"]
 
 A = TypeVar("A")
@@ -40,7 +42,7 @@ class Optimisation(BaseModel):
     save_steps: int | None = Field(default=None, ge=1)
     """Keep all that a killed run needs to go on, after so many steps each; None: nothing."""
     report_to: tuple[str, ...] = ()
-    """Where metrics go as they come: `trackio`, `wandb`, `mlflow`, `tensorboard`."""
+    """Where metrics go as they come; see `trainers.reporters`."""
     seed: int = 0
 
     def steps(self, rows: int, *, processes: int = 1) -> int:
@@ -62,6 +64,7 @@ def arguments(make: Callable[..., A], folder: Path, how: Optimisation, **own: ob
     """
     import torch
 
+    check_reporters(how.report_to)
     on_gpu = torch.cuda.is_available()
     shared: dict[str, object] = {
         "output_dir": str(folder),
@@ -81,6 +84,8 @@ def arguments(make: Callable[..., A], folder: Path, how: Optimisation, **own: ob
         "save_strategy": "no" if how.save_steps is None else "steps",
         "save_steps": how.save_steps or 1,
         "save_total_limit": 1,
+        "project": PROJECT,
+        "run_name": folder.parent.name.removeprefix(".").removesuffix(".unfinished"),
         "report_to": list(how.report_to) or "none",
         "disable_tqdm": True,
         "use_cpu": not on_gpu,

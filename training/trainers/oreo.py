@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from accelerate import Accelerator
 from peft import LoraConfig, PeftModel, get_peft_model
 from pydantic import Field
 from torch import Tensor
@@ -42,6 +41,7 @@ from cogitate.training.trainers.offline import (
 from cogitate.training.trainers.policy.batch import Inputs, Scored
 from cogitate.training.trainers.policy.model import LanguagePolicy, load_policy
 from cogitate.training.trainers.policy.policy import Predicted
+from cogitate.training.trainers.reporters import reporting
 from cogitate.training.trainers.weights import Start
 
 __all__ = ["OREOSettings", "OREOTrained", "train_oreo"]
@@ -136,7 +136,7 @@ def train_oreo(
     units, left_out = _solutions(rows, Responses(folder), settings)
     if not units:
         raise ConfigError(f"no solutions to train on ({left_out}): give some that were graded")
-    accelerator = Accelerator()
+    accelerator = reporting(settings.report_to, output)
     policy = load_policy(
         folder, rank=settings.rank, seed=settings.seed, values=False, adapter=adapter
     )

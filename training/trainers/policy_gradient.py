@@ -35,6 +35,7 @@ from cogitate.training.trainers.policy import (
     load_policy,
 )
 from cogitate.training.trainers.policy.state import restore, save
+from cogitate.training.trainers.reporters import finish
 from cogitate.training.trainers.weights import Start
 
 __all__ = ["PolicyGradientTrainer", "PolicyTrained"]
@@ -71,7 +72,8 @@ class PolicyGradientTrainer(Generic[P]):
         settings: What is optimised, and how.
         adapter: An adapter to go on with, and its value head where it has one.
         reference: See `load_policy`; by default the policy as training begins.
-        accelerator: Of this run; by default a new one, as `accelerate launch` configured it.
+        accelerator: Of this run; by default a new one, as `accelerate launch` configured it. Its
+            trackers get the metrics of each batch, and are finished at the end.
 
     Raises:
         ConfigError: No such model, or a state of other settings.
@@ -155,12 +157,14 @@ class PolicyGradientTrainer(Generic[P]):
                     self._accelerator,
                     steps=self._done,
                 )
+            self._accelerator.log(_numbers(metrics), step=self._done)
             if self._accelerator.is_main_process:
                 if publish is not None:
                     publish(self._output / "policy", self._done)
                 if on_step is not None:
                     on_step(metrics)
             self._accelerator.wait_for_everyone()
+        finish(self._accelerator)
         seconds = time.perf_counter() - began
         return PolicyTrained(self._output / "policy", found, self._done, seconds)
 
@@ -214,6 +218,14 @@ class PolicyGradientTrainer(Generic[P]):
         if self._accelerator.is_main_process and path.exists():
             lines = path.read_text().splitlines(keepends=True)[: self._done]
             path.write_text("".join(lines))
+
+
+def _numbers(metrics: StepMetrics) -> dict[str, float]:
+    """What a reporter shows of a batch."""
+    found = metrics.model_dump(exclude={"step", "refused", "parts"})
+    counted = {f"refused/{why}": n for why, n in metrics.refused.items()}
+    parts = {f"rewards/part/{name}": value for name, value in metrics.parts.items()}
+    return {name: float(value) for name, value in (found | counted | parts).items()}
 
 
 def _choose(prompts: Sequence[P], n: int, seed: int, step: int) -> list[P]:

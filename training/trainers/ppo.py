@@ -31,6 +31,7 @@ from cogitate.training.trainers.policy.settings import (
     PolicyGradientSettings,
     Schedule,
 )
+from cogitate.training.trainers.reporters import reporting
 from cogitate.training.trainers.sampling import CurrentWeights, Sampled, Sampler
 from cogitate.training.trainers.weights import Start
 from cogitate.training.trainers.work import first_process, together
@@ -52,6 +53,8 @@ class PPOSettings(PolicyGradientSettings):
     """`prompts` counts starts. The value head begins with zeros, so it learns faster."""
     replies: int = Field(default=1, ge=1)
     """To each start."""
+    report_to: tuple[str, ...] = ()
+    """Where metrics go as they come; see `trainers.reporters`."""
 
     @model_validator(mode="after")
     def _adapter(self) -> Self:
@@ -156,6 +159,8 @@ def rollout_of(one: Sampled, *, group: str = "", steps: bool = False) -> Rollout
         step_rewards=one.step_rewards if steps else (),
         step_ends=one.step_ends if steps else (),
         group=group,
+        baseline=one.baseline,
+        forced=one.forced,
         parts={name: part for name, part in one.parts.items() if math.isfinite(part)},
     )
 
@@ -174,7 +179,11 @@ def _fit(
 
     work = run.work.trainer
     trainer = PolicyGradientTrainer[PromptRow](
-        run.start.base, work, settings.gradient, adapter=run.start.adapter
+        run.start.base,
+        work,
+        settings.gradient,
+        adapter=run.start.adapter,
+        accelerator=reporting(settings.report_to, run.output),
     )
 
     def rollouts(prompts: Sequence[PromptRow], step: int) -> list[Rollout]:

@@ -44,6 +44,10 @@ class Sampled:
     """One for each token, where the sampler knows better than the group: they are taken as is."""
     parts: Mapping[str, float] = field(default_factory=dict)
     """What the reward is made of, by name, for the log."""
+    baseline: float | None = None
+    """What the greedy reply to the same start earned, where a trainer compares with it."""
+    forced: int = 0
+    """How many tokens at the beginning were given rather than sampled: they are imitated."""
     error: str = ""
     """Why a failed one failed."""
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from cogitate.errors import ConfigError
 
-__all__ = ["Work", "first_process", "together", "working_on"]
+__all__ = ["Work", "first_process", "on_cpus", "processes", "together", "working_on"]
 
 
 class Work(NamedTuple):
@@ -67,12 +67,25 @@ def first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def processes() -> int:
+    """Return how many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def on_cpus() -> bool:
+    """Whether several processes train together on CPUs."""
+    import torch
+
+    return processes() > 1 and not torch.cuda.is_available()
+
+
 def together() -> None:
     """Wait for the other processes of the training, where there are any."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if processes() > 1:
         from accelerate import PartialState
 
-        PartialState().wait_for_everyone()
+        # It is made once for all: without being told, processes on CPUs would not know each other.
+        PartialState(cpu=on_cpus()).wait_for_everyone()
 
 
 def _prepare(folder: Path, key: str) -> None:

@@ -1,9 +1,11 @@
 """`cogitate train`: one training, or a whole loop, as one file says."""
 
 import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from difflib import get_close_matches
-from importlib.util import find_spec
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import JsonValue
@@ -14,14 +16,19 @@ from cogitate.cli.terminal import emit, emit_json, note
 from cogitate.config import read_as
 from cogitate.errors import ConfigError
 
+if TYPE_CHECKING:
+    from cogitate.trainings import Reported, Told
+
 __all__ = ["train"]
 
 Method = Annotated[
     str,
     typer.Argument(
         metavar="METHOD",
-        help="On rows: sft, dpo, orpo, kto, reward-model, ranking-model, process-model. A loop: "
-        "star, malt, satori.",
+        help="On rows: sft, dpo, orpo, kto, preference-groups, oreo, bfpo. Reward models: "
+        "reward-model, ranking-model, outcome-model, process-model. Sampling: grpo, ppo, "
+        "reinforce, rloo, scst, mrt, a2c, trpo, mixer, policy-gradient, distil. A loop: "
+        "star, malt, satori, r1, iterative-rl.",
     ),
 ]
 File = Annotated[
@@ -47,48 +54,70 @@ def train(
     json: options.Json = False,
     debug: Debug = False,
 ) -> None:
-    """Train weights on rows, or let a team learn from its own thoughts (star, malt, satori).
+    """Train weights on rows, by sampling with them, or in a whole loop, as one file says.
 
-    A loop that was stopped goes on where it was by the same command.
+    What was stopped goes on where it was by the same command.
 
     \b
     cogitate train sft run.toml
-    cogitate train malt run.toml --report-to tensorboard
+    cogitate train grpo run.toml --report-to tensorboard
+    accelerate launch -m cogitate train ppo run.toml
     """
     # Trainers import slowly, and no help text should wait for them.
     from cogitate.cli.stage_meter import StageMeter
-    from cogitate.trainings import METHODS, adjusted
+    from cogitate.training.trainers.work import first_process
+    from cogitate.trainings import METHODS, adjusted, has_trackio
 
-    if method not in METHODS:
-        close = get_close_matches(method, METHODS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(METHODS)}"
-        raise ConfigError(f"no training is called {method!r}: {hint}")
-    if report_to is None and find_spec("trackio") is None and not quiet:
+    told = _read(method, file, METHODS)
+    first = first_process()  # of several, the others say nothing
+    if report_to is None and not has_trackio() and first and not quiet:
         note("trackio is not installed: metrics go where the file says, or --report-to")
     to = None if report_to is None else tuple(name for name in report_to if name != "none")
-    told = adjusted(read_as(METHODS[method], file), seed=seed, report_to=to)
-    reports: list[JsonValue] = []
+    told = adjusted(told, seed=seed, report_to=to)
+    if told.push is not None:
+        told.push.ready()
+    reports: list[dict[str, JsonValue]] = []
+    pushed: Sequence[str] = ()
     interrupted = False
     try:
-        with StageMeter(quiet=quiet) as meter:
-            for part in told.carry_out(meter):
+        with StageMeter(quiet=quiet or not first) as meter:
+            for part in _aside(told.carry_out(meter)):
                 reports.append(dict(part.record))
-                if not json:
+                if first and not json:
                     emit(f"{part.text}\n")
+        if first and told.push is not None:
+            pushed = told.push.publish(told.made(reports))
     except KeyboardInterrupt:
         interrupted = True
-    if json:
+    if first and json:
         emit_json(
             {
                 "method": method,
                 "output": told.output,
-                "reports": reports,
+                "reports": list(reports),
+                "pushed": list(pushed),
                 "interrupted": interrupted,
             }
         )
     if interrupted:
-        raise Failed(
-            f"interrupted: what was finished is in {told.output}, and the same command goes on",
-            code=128 + signal.SIGINT,
-        )
-    note(f"the weights and their records are in {told.output}")
+        raise Failed(f"interrupted: {told.when_stopped}", code=128 + signal.SIGINT)
+    for where in (*pushed, f"the weights and their records are in {told.output}") if first else ():
+        note(where)
+
+
+def _aside(parts: Iterator["Reported"]) -> Iterator["Reported"]:
+    """Yield what comes; what reporters print meanwhile is no part of the result."""
+    while True:
+        with redirect_stdout(sys.stderr):
+            part = next(parts, None)
+        if part is None:
+            return
+        yield part
+
+
+def _read(method: str, file: str, known: Mapping[str, type["Told"]]) -> "Told":
+    if method not in known:
+        close = get_close_matches(method, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+        raise ConfigError(f"no training is called {method!r}: {hint}")
+    return read_as(known[method], file)

@@ -6,6 +6,7 @@ A token earns where its id is even: half of the vocabulary does, and the optimum
 import asyncio
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -293,11 +294,17 @@ def test_weights_are_published_after_each_batch(tiny_llama: Path, tmp_path: Path
 
 def launched(processes: int, base: Path, output: Path, preset: str) -> list[StepMetrics]:
     job = Path(__file__).with_name("job_policy_gradient.py")
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu"]
+    # With --cpu accelerate starts a single process, whatever it is told, unless it is given MPI.
+    several = "--multi_gpu" if processes > 1 else "--cpu"
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", several]
     many = ["--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"]
     many += ["--num_cpu_threads_per_process", "1", "--dynamo_backend", "no"]
     many += ["--main_process_port", "0"] if processes > 1 else []
-    subprocess.run([*launcher, *many, str(job), str(base), str(output), preset], check=True)
+    subprocess.run(
+        [*launcher, *many, str(job), str(base), str(output), preset],
+        env={**os.environ, "ACCELERATE_USE_CPU": "true"},
+        check=True,
+    )
     lines = (output / "metrics.jsonl").read_text().splitlines()
     return [StepMetrics.model_validate_json(line) for line in lines]
 

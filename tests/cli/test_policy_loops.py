@@ -9,11 +9,11 @@ import pytest
 from cogitate.errors import ConfigError
 from cogitate.graphs import Source
 from cogitate.inference import Message
-from cogitate.policy_loops import IterativeRLLoop, R1Loop
 from cogitate.training.exports import export
 from cogitate.training.loops import R1, IterativeRL, R1Step
 from cogitate.training.rows import KTORow, Reply, Row, SFTRow
 from cogitate.training.stream import Rows
+from cogitate.trainings.policy_loops import IterativeRLLoop, R1Loop
 
 PROBLEMS = """
 train = "reasoning_gym/chain_sum?size=10&seed=1"

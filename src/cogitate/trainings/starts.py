@@ -1,0 +1,73 @@
+"""Where a training that samples begins its episodes: problems, or rows of starts."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cogitate.agents import Brief, Generator
+from cogitate.graphs import ThoughtGraph
+from cogitate.inference import Engines, Message
+from cogitate.tasks import Problem, load
+from cogitate.training.restarts import choose_starts
+from cogitate.training.rows import PromptRow
+from cogitate.trainings.told import of_kind
+
+__all__ = ["Starts", "messages_of", "starts_of"]
+
+
+class Starts(NamedTuple):
+    """Where episodes begin."""
+
+    rows: list[PromptRow]
+    problems: dict[str, Problem]
+    """By id, where they are known: a grader may need more than a reference answer."""
+
+
+def starts_of(problems: str | None, rows: Sequence[str], *, role: str, seed: int) -> Starts:
+    """Read problems, and draw from rows of starts as `choose_starts` does.
+
+    Args:
+        problems: As for `cogitate eval`.
+        rows: Folders that `cogitate harvest --kind prompts` wrote.
+        role: Whose words are trained.
+        seed: Of the draw.
+
+    Raises:
+        ConfigError: There is no such set or folder, or other rows.
+    """
+    known = {} if problems is None else {one.id: one for one in load(problems)}
+    found = [_start(one, role) for one in known.values()]
+    found += choose_starts(of_kind(rows, PromptRow), seed=seed).rows
+    return Starts(found, known)
+
+
+def messages_of(starts: Sequence[PromptRow], base: str) -> list[PromptRow]:
+    """Return starts that say their prompt: that with which a generator asks for a solution.
+
+    Args:
+        starts: Some may say theirs already.
+        base: The model that is asked: examples would not fit every one, so it gets none.
+    """
+    name = base if "/" in base and base.startswith("hf/") else f"hf/{base}"
+    agent, engine = Generator(name, examples=0), Engines().open(name)
+
+    def prompt(start: PromptRow) -> tuple[Message, ...]:
+        return agent.render("generate", Brief(start.question), engine).messages
+
+    return [
+        one if one.messages else one.model_copy(update={"messages": prompt(one)}) for one in starts
+    ]
+
+
+def _start(problem: Problem, role: str) -> PromptRow:
+    return PromptRow(
+        problem=problem.id,
+        question=problem.prompt,
+        role=role,
+        agent=role,
+        operation="generate",
+        messages=(),
+        thought=ThoughtGraph.of(problem).root.id,
+        reference=problem.reference,
+        kind=problem.kind,
+        prefix_ids=(),
+    )
