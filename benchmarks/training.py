@@ -1,6 +1,6 @@
 """What training through us costs beside bare TRL: the same SFT, DPO and GRPO steps on both sides.
 
-    python benchmarks/training.py [--model NAME] [--steps 8] [--runs 5] [--methods sft ...]
+    python benchmarks/training.py [--model NAME] [--steps 8] [--runs 5] [--methods sft dpo grpo ppo]
 
 Both sides train the same LoRA adapter with the same TRL trainer on the same tokens, in turns within
 one process, so that what else the machine does falls on both. What is timed is each step from the
@@ -8,6 +8,10 @@ end of the one before (the first does not count), on a CPU in processor time, wh
 machine do not lengthen; the number is the ratio of the medians of tokens per second, ours to bare.
 GRPO replays identical rollouts on both sides, so what is measured is our hand-over: the adapter
 written to disk for the engines, the guard, and the advantages.
+
+`ppo` is our PPO step beside the GRPO step of the same trainer on the same rollouts, and not beside
+TRL, which has no PPO. What PPO has besides is a value model: one more pass over the batch before it
+learns, and its head. The pass is timed by itself, and told.
 """
 
 import argparse
@@ -31,13 +35,16 @@ from cogitate.training import (
     GRPOSettings,
     LoRA,
     Optimisation,
+    PPOSettings,
     Sampled,
     SFTSettings,
     train_dpo,
     train_grpo,
+    train_ppo,
     train_sft,
 )
 from cogitate.training.rows import PreferenceRow, PromptRow, Reply, SFTRow
+from cogitate.training.trainers import Objective, Schedule
 from cogitate.training.trainers.fit import watcher
 from cogitate.training.trainers.optimisation import arguments
 
@@ -252,6 +259,68 @@ def bare(method: str, base: Path, data: Data, how: Optimisation, folder: Path) -
     return clock.seconds
 
 
+def policy_gradient(
+    preset: str, base: Path, data: Data, how: Optimisation, folder: Path
+) -> list[float]:
+    clock = Clock()
+    schedule = Schedule(
+        steps=how.max_steps or 1, prompts=how.batch_size // GROUP, learning_rate=how.learning_rate
+    )
+    settings = PPOSettings(
+        objective=Objective.model_validate({"preset": preset, "value_clip": None}),
+        schedule=schedule,
+        replies=GROUP,
+        rank=ADAPTER.rank,
+        checkpoint_every=10**6,
+    )
+    starts = [
+        PromptRow.model_validate(
+            asked(i, prompt) | {"thought": "t", "reference": None, "kind": "auto"}
+        )
+        for i, prompt in enumerate(data.prompts)
+    ]
+    train_ppo(starts, Replay(data), str(base), folder, settings, on_step=clock)
+    return clock.seconds
+
+
+def value_pass(base: Path, data: Data, rows: int) -> float:
+    """The time of one pass over a batch, without a gradient."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    ids = torch.tensor([[*data.prompts[i], *data.replies[i]] for i in range(rows)])
+    clock = Clock()
+    with torch.no_grad():
+        for i in range(8):
+            model(ids, logits_to_keep=1)
+            clock(i, 8)
+    return statistics.median(clock.seconds)
+
+
+def measure_ppo(base: Path, steps: int, runs: int, vocabulary: int) -> dict[str, object]:
+    how = Optimisation(max_steps=steps, batch_size=8, learning_rate=1e-4)
+    data = made(8 * steps, vocabulary)
+    seconds: dict[str, list[float]] = {"grpo": [], "ppo": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(runs + 1):
+            for preset in ("grpo", "ppo")[:: 1 if i % 2 else -1]:
+                taken = policy_gradient(preset, base, data, how, Path(folder) / f"{preset}-{i}")
+                seconds[preset] += taken if i else []
+    grpo, ppo = (statistics.median(seconds[preset]) for preset in ("grpo", "ppo"))
+    value = value_pass(base, data, 8)
+    return {
+        "method": "ppo",
+        "steps": steps,
+        "runs": runs,
+        "grpo_seconds": grpo,
+        "ppo_seconds": ppo,
+        "value_seconds": value,
+        "ratio": ppo / (grpo + value),
+        "seconds": seconds,
+    }
+
+
 def measure(method: str, base: Path, steps: int, runs: int, vocabulary: int) -> dict[str, object]:
     how = Optimisation(max_steps=steps, batch_size=8, learning_rate=1e-4)
     data = made(8 * steps, vocabulary)
@@ -287,6 +356,15 @@ def main() -> None:
     vocabulary = json.loads((base / "config.json").read_text())["vocab_size"]
     results = []
     for method in chosen.methods:
+        if method == "ppo":
+            found = measure_ppo(base, chosen.steps, chosen.runs, vocabulary)
+            results.append(found)
+            if not chosen.json:
+                print(
+                    "ppo   a step {ppo_seconds:.3f} s, of grpo {grpo_seconds:.3f} s and the pass "
+                    "of values {value_seconds:.3f} s: ratio {ratio:.3f}".format_map(found)
+                )
+            continue
         results.append(measure(method, base, chosen.steps, chosen.runs, vocabulary))
         if not chosen.json:
             rates, ratio = results[-1]["tokens_per_second"], results[-1]["ratio"]

@@ -43,6 +43,7 @@ RUNS_WHAT_IT_IS_GIVEN = {
 NEEDED_BY_OTHERS = {
     "gguf": "transformers reads the embedded model's file with it",
     "pydantic-monty": "its client starts the interpreter that it brings",
+    "trackio": "transformers and accelerate log to it, by its name in `report_to`",
 }
 BROUGHT_BY_OTHERS = {
     "pydantic-monty-client": "pydantic-monty",

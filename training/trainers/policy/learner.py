@@ -113,22 +113,21 @@ class Learner:
         if not (recompute or reference or self._head):
             return
         mine, dead = self._share(batch)
-        seen: list[tuple[list[float], list[float] | None, list[float] | None]] = []
-        for rows, batch_rows in self._micro(mine, dead):
+        seen: list[tuple[list[float] | None, list[float] | None, list[float] | None]] = []
+        for rows, inputs in self._micro(mine, dead):
+            old = other = values = None
             with torch.no_grad():
-                predicted: Predicted = self._forward(batch_rows.inputs)
-                old = self._log_probs(predicted.logits_BTV, batch_rows)
-                other = (
-                    self._log_probs(self._policy.reference(batch_rows.inputs), batch_rows)
-                    if reference
-                    else None
-                )
+                if recompute or self._head:
+                    predicted: Predicted = self._forward(inputs.inputs)
+                    values = predicted.values_BU
+                    old = self._log_probs(predicted.logits_BTV, inputs) if recompute else None
+                if reference:
+                    other = self._log_probs(self._policy.reference(inputs.inputs), inputs)
             for b, scored in enumerate(rows):
                 n = len(scored.ids)
-                values = predicted.values_BU
                 seen.append(
                     (
-                        old[b, :n].tolist(),
+                        None if old is None else old[b, :n].tolist(),
                         None if other is None else other[b, :n].tolist(),
                         None if values is None else values[b, : n + 1].tolist(),
                     )
@@ -137,8 +136,7 @@ class Learner:
         ranks = self._accelerator.num_processes
         for number, scored in enumerate(batch):
             found = everything[number % ranks][number // ranks]
-            if recompute:
-                scored.old = found[0]
+            scored.old = scored.old if found[0] is None else found[0]
             scored.reference, scored.values = found[1], found[2]
 
     def _learn(self, batch: Sequence[Scored], step: int, found: Tally) -> None:
