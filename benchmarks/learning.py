@@ -149,7 +149,7 @@ def measure(name: str, made: cg.Team, strategy: Strategy, problems: ProblemSet) 
         report = cg.run(
             problems, made, strategy, seed=7, concurrency=32, store=store, on_episode=step
         )
-    episodes = list(report.episodes)
+        episodes = list(report.episodes)
     graphs = [episode.graph for episode in episodes]
     training.grade(graphs)
     outcomes = [training.Outcome.of(episode) for episode in episodes]

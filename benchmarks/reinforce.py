@@ -258,7 +258,7 @@ def measure(size: int) -> None:
                 MODEL, adapter=str(folder), examples=0, temperature=0, max_tokens=TOKENS
             )
             report = cg.run(tested, team, cg.ChainOfThought(), concurrency=64, store=store)
-        outcomes = [training.Outcome.of(episode) for episode in report.episodes]
+            outcomes = [training.Outcome.of(episode) for episode in report.episodes]
         scores[name] = training.scores_of(outcomes)
         found.append(training.summarise(outcomes, name=name, seconds=report.seconds))
     print(training.table(found))
