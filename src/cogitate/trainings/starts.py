@@ -1,14 +1,16 @@
 """Where a training that samples begins its episodes: problems, or rows of starts."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from cogitate.agents import Brief, Generator
-from cogitate.graphs import ThoughtGraph
 from cogitate.inference import Engines, Message
 from cogitate.tasks import Problem, load
+from cogitate.training.judge import check_fit
 from cogitate.training.restarts import choose_starts
 from cogitate.training.rows import PromptRow
+from cogitate.training.rows_from import problem_starts
 from cogitate.trainings.told import of_kind
 
 __all__ = ["Starts", "messages_of", "starts_of"]
@@ -32,11 +34,14 @@ def starts_of(problems: str | None, rows: Sequence[str], *, role: str, seed: int
         seed: Of the draw.
 
     Raises:
-        ConfigError: There is no such set or folder, or other rows.
+        ConfigError: There is no such set or folder, other rows, or a problem that is held back.
     """
     known = {} if problems is None else {one.id: one for one in load(problems)}
-    found = [_start(one, role) for one in known.values()]
+    found = problem_starts(known.values(), role=role)
     found += choose_starts(of_kind(rows, PromptRow), seed=seed).rows
+    for row in found:
+        problem = Problem(id=row.problem, prompt=row.question, kind=row.kind)
+        check_fit(problem, "refuse", Counter(), graded=False)
     return Starts(found, known)
 
 
@@ -56,18 +61,3 @@ def messages_of(starts: Sequence[PromptRow], base: str) -> list[PromptRow]:
     return [
         one if one.messages else one.model_copy(update={"messages": prompt(one)}) for one in starts
     ]
-
-
-def _start(problem: Problem, role: str) -> PromptRow:
-    return PromptRow(
-        problem=problem.id,
-        question=problem.prompt,
-        role=role,
-        agent=role,
-        operation="generate",
-        messages=(),
-        thought=ThoughtGraph.of(problem).root.id,
-        reference=problem.reference,
-        kind=problem.kind,
-        prefix_ids=(),
-    )
