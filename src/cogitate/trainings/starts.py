@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cogitate.agents import Brief, Generator
+from cogitate.graphs.solve import wait_for
 from cogitate.inference import Engines, Message
 from cogitate.tasks import Problem, load
 from cogitate.training.judge import check_fit
@@ -53,11 +54,15 @@ def messages_of(starts: Sequence[PromptRow], base: str) -> list[PromptRow]:
         base: The model that is asked: examples would not fit every one, so it gets none.
     """
     name = base if "/" in base and base.startswith("hf/") else f"hf/{base}"
-    agent, engine = Generator(name, examples=0), Engines().open(name)
+    agent, engines = Generator(name, examples=0), Engines()
 
     def prompt(start: PromptRow) -> tuple[Message, ...]:
-        return agent.render("generate", Brief(start.question), engine).messages
+        return agent.render("generate", Brief(start.question), engines.open(name)).messages
 
-    return [
-        one if one.messages else one.model_copy(update={"messages": prompt(one)}) for one in starts
-    ]
+    try:
+        return [
+            one if one.messages else one.model_copy(update={"messages": prompt(one)})
+            for one in starts
+        ]
+    finally:
+        wait_for(engines.close())
