@@ -17,11 +17,13 @@ from pydantic import JsonValue
 
 from cogitate.errors import ConfigError, EngineError
 from cogitate.training.checkpoint import FILE, Checkpoint
-from cogitate.training.model_card import licence_of, model_card
+from cogitate.training.model_card import licence_of, model_card, named
 
 __all__ = ["Hub", "Repository", "check_repository", "prepare", "push", "the_hub"]
 
-_KEPT = (".safetensors", ".json", ".jinja", ".model", ".txt", ".jsonl")
+_KEPT = (".safetensors", ".json", ".jinja", ".model")
+_NAMED = ("merges.txt", "vocab.txt", "metrics.jsonl")
+"""Of forms that might hold anything, such as rows."""
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -133,7 +135,8 @@ def prepare(
         raise ConfigError(f"{folder} has no safetensors: push a folder that a trainer made")
     known = base or _hub_name(record.base or record.parent)
     for file in sorted(folder.iterdir()):
-        if file.is_file() and file.suffix in _KEPT and not file.name.startswith("."):
+        kept = file.suffix in _KEPT or file.name in _NAMED
+        if file.is_file() and kept and not file.name.startswith("."):
             shutil.copy(file, staged / file.name)
     _rewrite(staged / "adapter_config.json", {"base_model_name_or_path": known})
     _rewrite(staged / FILE, {"base": known, "parent": Path(record.parent).name})
@@ -175,14 +178,4 @@ def _rewrite(file: Path, new: dict[str, JsonValue]) -> None:
         return
     said: JsonValue = json.loads(file.read_text(encoding="utf-8"))
     assert isinstance(said, dict)
-    file.write_text(json.dumps(_named(said | new), indent=2) + "\n", encoding="utf-8")
-
-
-def _named(value: JsonValue) -> JsonValue:
-    if isinstance(value, dict):
-        return {key: _named(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_named(one) for one in value]
-    if isinstance(value, str) and value.startswith("/") and "\n" not in value:
-        return Path(value).name
-    return value
+    file.write_text(json.dumps(named(said | new), indent=2) + "\n", encoding="utf-8")

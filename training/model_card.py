@@ -15,7 +15,7 @@ from cogitate.training.checkpoint import Checkpoint
 from cogitate.training.evaluate import Evaluation
 from cogitate.training.promote import Promotion
 
-__all__ = ["Verdict", "ancestors", "licence_of", "model_card", "verdict_of"]
+__all__ = ["Verdict", "ancestors", "licence_of", "model_card", "named", "verdict_of"]
 
 
 class Verdict(NamedTuple):
@@ -122,11 +122,22 @@ def model_card(folder: Path, *, name: str, base: str, licence: str | None) -> st
         "## Training",
         _table(record.counts, "rows", "number") if record.counts else "",
         _table(record.metrics, "measure", "at the end"),
-        f"```json\n{json.dumps(record.settings, indent=2, sort_keys=True)}\n```",
+        f"```json\n{json.dumps(named(dict(record.settings)), indent=2, sort_keys=True)}\n```",
         "## Made with",
         _table(record.libraries, "library", "version"),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def named(value: JsonValue) -> JsonValue:
+    """Return a value in which paths of this machine are cut down to names."""
+    if isinstance(value, dict):
+        return {key: named(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [named(one) for one in value]
+    if isinstance(value, str) and value.startswith(("/", "hf//", "vllm//", "~/")):
+        return Path(value).name if "\n" not in value else value
+    return value
 
 
 def _loading(name: str, base: str, *, adapter: bool) -> str:

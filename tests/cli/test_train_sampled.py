@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cogitate.errors import ConfigError
 from cogitate.trainings.policy_gradient import PRESETS
+from cogitate.trainings.starts import starts_of
 
 Command = Callable[..., tuple[int, str, str, BaseException | None]]
 GRADIENT = """
@@ -150,3 +152,8 @@ def test_a_wrong_word_is_named_before_anything_runs(
     code, _, err, _ = cogitate("train", method, str(file), "--quiet")
     assert code == 2
     assert says in err
+
+
+def test_problems_that_are_kept_for_measuring_are_not_trained_on() -> None:
+    with pytest.raises(ConfigError, match="evaluation set 'gsm8k': train on other problems"):
+        starts_of("gsm8k", (), role="generator", seed=0)

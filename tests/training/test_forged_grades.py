@@ -1,17 +1,20 @@
 """A grade that came with a graph never pays and promotes nothing, and nothing is trained on it."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from trees import begun, critique, solution
 
 import cogitate as cg
-from cogitate.graphs import Deliberation, Relation, Thought, ThoughtGraph, ThoughtKind
-from cogitate.inference import Scripted
-from cogitate.tasks import Problem, ProblemSet
+from cogitate.graphs import Deliberation, Episode, Relation, Thought, ThoughtGraph, ThoughtKind
+from cogitate.graphs.recording import InMemory, Plan
+from cogitate.inference import Engines, Scripted
+from cogitate.tasks import Grade, Problem, ProblemSet
 from cogitate.training import PassRate, Verification, grade, harvest, roles, samples_of_graph
 from cogitate.training.credit import CriticAgreement
+from cogitate.training.loops.judge import judge
 from cogitate.training.loops.measured_rates import rates_with
 from cogitate.training.promote import adev_run, promote
 from cogitate.training.rewards import (
@@ -170,3 +173,40 @@ def test_it_promotes_nothing() -> None:
         assert not found.promoted and found.comparison.mean_b == 0
 
     asyncio.run(both())
+
+
+class Forged(InMemory):
+    """A run whose kept episodes say that all was right, and what would have been."""
+
+    @property
+    def episodes(self) -> list[Episode]:
+        """What is finished."""
+        return [
+            replace(
+                one,
+                grade=Grade(score=1.0),
+                problem=one.problem.model_copy(update={"reference": "9"}),
+            )
+            for one in super().episodes
+        ]
+
+
+class Forger:
+    """A store that somebody wrote into."""
+
+    def begin(self, plan: Plan, engines: Engines) -> Forged:
+        """Begin a run."""
+        return Forged(plan)
+
+
+def test_a_loop_judges_by_no_grade_of_its_store() -> None:
+    dev = ProblemSet(
+        "dev", [Problem(id=f"p{i}", prompt=f"{i}: 6 * 7?", reference="42") for i in "ab"]
+    )
+    wrong, right = (cg.Team.of(Scripted([f"Answer: {n}"] * 2)) for n in (9, 42))
+    found = judge(
+        wrong, right, cg.Direct(), dev, names=("old", "new"), seen=(), store=Forger(), seed=0,
+        concurrency=2, alpha=0.05,
+    )  # fmt: skip
+    assert (found.before.correct, found.after.correct) == (0, 2)
+    assert (found.promotion.comparison.mean_a, found.promotion.comparison.mean_b) == (0, 1)

@@ -73,13 +73,15 @@ def trained(folder: Path, parent: str, method: str) -> Path:
     (folder / "training_args.bin").write_bytes(b"a pickle")
     (folder / "optimizer.pt").write_bytes(b"another")
     (folder / "judged.db").write_bytes(b"thoughts")
+    (folder / "rows.jsonl").write_text("what was thought")
+    (folder / "notes.txt").write_text("my own")
     Checkpoint(
         parent=parent,
         parent_revision="0123456789abcdef",
         base="hf/smollm2-135m",
         base_revision="fedcba",
         method=method,
-        settings={"optimisation": {"epochs": 3}},
+        settings={"optimisation": {"epochs": 3}, "teacher": f"hf/{folder.parent}/teacher"},
         rows=120,
         data_hash="d1d2d3",
         counts={"too_long": 4},

@@ -1,6 +1,7 @@
 """What every loop has: a team, problems for each iteration, a run directory, and a fair judge."""
 
 import gc
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from cogitate.agents import Agent, Team
+from cogitate.errors import ConfigError
 from cogitate.graphs import Report, Strategy, run
 from cogitate.graphs.solve import wait_for
 from cogitate.graphs.strategy import name_of
@@ -17,12 +19,14 @@ from cogitate.inference import Engines
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
 from cogitate.training.harvest import PromptForm
+from cogitate.training.judge import check_fit
 from cogitate.training.loops.digests import digest, digest_of_problems, digest_of_team
 from cogitate.training.loops.judge import Judged, judge
 from cogitate.training.loops.progress import Progress, of_episodes
 from cogitate.training.loops.rounds import Rounds, rounds
 from cogitate.training.loops.stages import Stage, StageLog
 from cogitate.training.loops.weights import wear
+from cogitate.training.trainers.work import processes
 
 __all__ = ["AS_GIVEN", "Course", "LoopSettings", "Worn"]
 
@@ -110,8 +114,16 @@ class Course:
             also: What else decides what this loop does, by name.
 
         Raises:
-            ConfigError: Too few problems, no such model, or the directory of another loop.
+            ConfigError: Too few problems, problems that are held back, no such model, the directory
+                of another loop, or several processes.
         """
+        if processes() > 1:
+            raise ConfigError(
+                f"{loop} runs in one process, for several would write into one directory: start it "
+                "without accelerate, and give its team a model on a server to use more machines"
+            )
+        for problem in train:
+            check_fit(problem, "refuse", Counter(), graded=True)
         told: dict[str, JsonValue] = {
             "loop": loop,
             "iterations": iterations,
@@ -177,14 +189,21 @@ class Course:
         return wear(self.team, worn) if worn else self.first
 
     def think(
-        self, stage: Stage, team: Team, problems: ProblemSet, store: RunStore, *, seed: int
+        self,
+        stage: Stage,
+        team: Team,
+        problems: ProblemSet,
+        store: RunStore,
+        *,
+        seed: int,
+        strategy: Strategy | None = None,
     ) -> Report:
-        """Sample on problems, for a stage."""
+        """Sample on problems, for a stage; as the loop does where no other strategy is given."""
         what = f"{stage.folder.name}: sample"
         report = run(
             problems,
             team,
-            self.sampling,
+            strategy or self.sampling,
             seed=seed,
             concurrency=self.settings.concurrency,
             engines=self.engines,

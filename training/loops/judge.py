@@ -2,20 +2,23 @@
 
 Both teams answer the same problems by the same strategy from the same seed, and `promote` decides.
 They share their engines: on one base, the old adapters and the new ones are worn side by side.
+Answers are graded here and now: a grade in the store is a claim like any other.
 """
 
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
 from cogitate.agents import Team
-from cogitate.graphs import Episode, Strategy, arun
+from cogitate.graphs import Episode, Strategy, arun, gather
+from cogitate.graphs.episode import graded
 from cogitate.graphs.recording import Recorder
 from cogitate.graphs.solve import wait_for
 from cogitate.graphs.strategy import name_of
 from cogitate.inference import Engines
-from cogitate.tasks import ProblemSet
+from cogitate.tasks import Problem, ProblemSet
 from cogitate.training.evaluate import Evaluation, summarise
 from cogitate.training.grading import agrade
 from cogitate.training.outcome import Outcome
@@ -102,7 +105,10 @@ def judge(
                     store=store,
                     on_episode=on_episode,
                 )
-                episodes = list(report.episodes)
+                episodes = await gather(
+                    _graded(episode, problem)
+                    for episode, problem in zip(report.episodes, dev, strict=True)
+                )
                 outcomes = [Outcome.of(episode) for episode in episodes]
                 graphs = [episode.graph for episode in episodes]
                 await agrade(graphs)
@@ -123,3 +129,10 @@ def judge(
         roles_before=roles_before,
         roles_after=roles_after,
     )
+
+
+async def _graded(episode: Episode, problem: Problem) -> Episode:
+    """Grade the answer to the problem itself, whatever grade and reference were kept with it."""
+    if episode.result is None:
+        return episode
+    return await graded(replace(episode, problem=problem, grade=None, error=""))

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
-from cogitate.graphs import CritiqueTree, GenerateCritiqueRefine, run
+from cogitate.graphs import CritiqueTree, GenerateCritiqueRefine
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
 from cogitate.training.credit import ValueBackup
@@ -33,7 +33,7 @@ from cogitate.training.loops.digests import digest, digest_of_problems
 from cogitate.training.loops.judge import Judged
 from cogitate.training.loops.kept_rows import keep_rows, kept_rows
 from cogitate.training.loops.learn import Learned, TrainDPO, TrainSFT
-from cogitate.training.loops.progress import Progress, of_episodes, of_steps
+from cogitate.training.loops.progress import Progress, of_steps
 from cogitate.training.loops.stages import Stage
 from cogitate.training.loops.weights import at_temperature, base_of, worn_by
 from cogitate.training.roles import role_table
@@ -224,17 +224,7 @@ class MALT:
             team = at_temperature(team, how.temperature)
 
         def work(stage: Stage) -> _Tree:
-            report = run(
-                problems,
-                team,
-                course.sampling,
-                seed=how.seed + i,
-                concurrency=how.concurrency,
-                engines=course.engines,
-                store=store,
-                on_episode=of_episodes(course.progress, f"{i}: tree", len(problems)),
-            )
-            stage.tokens += report.usage.completion
+            report = course.think(stage, team, problems, store, seed=how.seed + i)
             found = harvest(
                 report, credit=ValueBackup(threshold=how.threshold), prompt=course.prompt
             )

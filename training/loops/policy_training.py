@@ -19,7 +19,7 @@ from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.adapters import Adapter, FullWeights, LoRA
 from cogitate.training.trainers.fit import OnStep, Trained
 from cogitate.training.trainers.grpo import GRPOSettings, train_grpo
-from cogitate.training.trainers.sampling import CurrentWeights, Sampled
+from cogitate.training.trainers.sampling import CurrentWeights, Paid
 from cogitate.training.trainers.strategy_sampler import StrategySampler
 from cogitate.training.trainers.weights import Start
 
@@ -99,7 +99,7 @@ def train_policy(
         problems=episodes.problems,
         seed=episodes.seed,
     )
-    paid = _Paid(sampler, rating)
+    paid = Paid(sampler, rating)
     return train_grpo(starts, paid, base, output, settings, start=start, on_step=on_step)
 
 
@@ -115,20 +115,3 @@ def check_worn(adapter: Adapter) -> None:
         f"engines wear no {type(adapter).__name__} of this form: train LoRA() without tokens, or "
         "FullWeights()"
     )
-
-
-@dataclass(frozen=True)
-class _Paid:
-    """A sampler that closes the engines of its reward too."""
-
-    sampler: StrategySampler
-    rating: Engines
-
-    async def __call__(
-        self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
-        return await self.sampler(starts, weights)
-
-    async def close(self) -> None:
-        await self.sampler.close()
-        await self.rating.close()

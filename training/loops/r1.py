@@ -25,12 +25,13 @@ from pydantic import JsonValue
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
 from cogitate.graphs import ChainOfThought, SelfConsistency, Strategy
+from cogitate.graphs.solve import wait_for
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
-from cogitate.training.credit.outcomes import is_right
 from cogitate.training.dataset import distinct, unseen
 from cogitate.training.described import described
-from cogitate.training.harvest import Verified, harvest
+from cogitate.training.harvest import harvest
+from cogitate.training.loops.cold_rows import check_rows, right_rows
 from cogitate.training.loops.course import AS_GIVEN, Course
 from cogitate.training.loops.digests import (
     digest,
@@ -82,8 +83,9 @@ class R1:
         train: Problems to sample on.
         dev: Problems to judge on; each step has unseen ones of its own.
         output: The run directory.
-        cold: Verified chains for the cold start. Their grades are taken as they stand; those that
-            are not right are left out.
+        cold: Chains for the cold start; those that are not right are left out. Where their
+            problems are in `train` they are graded anew; of others their own grade decides, and
+            they are counted as `claimed`.
         first: Who samples these chains otherwise: a team that is shown worked examples, or a
             stronger model; the team itself by default.
         student: The smaller model in its team. None: the loop ends with the second RL.
@@ -120,6 +122,7 @@ class R1:
     ) -> None:
         if cold is not None and first is not None:
             raise ConfigError("the cold start has one source: give cold=, rows, or first=, a team")
+        check_rows(cold or ())
         self.settings = how = settings or R1Settings()
         strategy = strategy or ChainOfThought()
         own = Begins(base_of(team, _ROLE, base), worn_by(team, _ROLE))
@@ -192,7 +195,7 @@ class R1:
 
         def work(stage: Stage) -> R1Rows:
             if given is not None:
-                found = _right(given)
+                found = wait_for(right_rows(given, role=_ROLE, problems=course.train))
             else:
                 report = course.think(stage, team, problems, store, seed=how.seed + i)
                 found = harvest(report, prompt=course.prompt).verified(_ROLE, per_problem=None)
@@ -271,9 +274,3 @@ class R1:
             "weights": AS_GIVEN if origin is None else digest(origin),
         }
         return course.log.stage("train", Learned, work, iteration=i, inputs=inputs)
-
-
-def _right(rows: Sequence[SFTRow]) -> Verified:
-    """Those of given rows that are right replies of the role."""
-    fit = [row for row in rows if row.role == _ROLE and is_right(row.grade)]
-    return Verified(fit, {"solutions": len(rows), "wrong": len(rows) - len(fit)})

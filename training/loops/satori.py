@@ -19,9 +19,8 @@ from typing import NamedTuple
 
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
-from cogitate.graphs import ChainOfActionThought, Report, Strategy, run
+from cogitate.graphs import ChainOfActionThought, Report, Strategy
 from cogitate.graphs.solve import wait_for
-from cogitate.inference import Message
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
 from cogitate.training.coat_chains import choose_chains
@@ -46,6 +45,7 @@ from cogitate.training.loops.stages import Stage, StageRecord
 from cogitate.training.loops.token_chains import TokenChains, forms_of
 from cogitate.training.restarts import choose_starts, read_rates
 from cogitate.training.rows import PreferenceRow, PromptRow, SFTRow
+from cogitate.training.rows_from import rated_row
 from cogitate.training.trainers.adapters import LoRA
 from cogitate.training.trainers.sampling import CurrentWeights
 
@@ -166,7 +166,7 @@ class Satori:
                     policy=learned,
                     steps=tuple(read_rates(course.log.folder(i) / "reflections.jsonl")),
                     judged=judged,
-                    weights=self._name(worn),
+                    weights=course.where(worn),
                     sampled_tokens=sum(one.tokens for one in self._stages(i, "judge")),
                     seconds=sum(one.seconds for one in self._stages(i)),
                 )
@@ -175,7 +175,7 @@ class Satori:
 
     def _begin(self, store: RunStore) -> _State:
         """Give the base its tokens, have agents make chains, and tune the format on them."""
-        log, trainers = self.course.log, self.trainers
+        course, log, trainers = self.course, self.course.log, self.trainers
 
         def tokens(stage: Stage) -> Made:
             trainers.tokens(self.base, stage.output("base"))
@@ -183,9 +183,7 @@ class Satori:
 
         def chains(stage: Stage) -> Chosen:
             reports = [
-                self._run(
-                    stage, self.course.first, self.course.sampling, self.course.train, s, store
-                )
+                self._think(stage, course.first, course.sampling, course.train, s, store)
                 for s in range(self.settings.agents)
             ]
             return self._keep(stage, reports, [])
@@ -199,15 +197,15 @@ class Satori:
         base = self.course.log.folder(0) / "base"
 
         def work(stage: Stage) -> Learned:
-            return Learned.of(
-                self.trainers.form(
+            with self.course.training():
+                found = self.trainers.form(
                     kept_rows(chains, SFTRow),
                     str(base),
                     stage.output("tuned"),
                     self.settings.sft,
                     on_step=of_steps(self.course.progress, f"{i}: format"),
                 )
-            )
+            return Learned.of(found)
 
         inputs = {"chains": digest(chains), "base": digest(base)}
         form = self.course.log.stage("format", Learned, work, iteration=i, inputs=inputs)
@@ -230,11 +228,11 @@ class Satori:
 
         def work(stage: Stage) -> SampledChains:
             chains = TokenChains(how.samples)
-            report = self._run(stage, self._team(state.begins), chains, problems, i, store)
+            report = self._think(stage, self._team(state.begins), chains, problems, i, store)
             graphs = [episode.graph for episode in report.episodes]
             found = harvest(report)
             compared = found.preferences(_ROLE)
-            pairs = [_as_rated(row) for row in compared]
+            pairs = [rated_row(row) for row in compared]
             starts = choose_starts(
                 found.prompts(back=how.back), restarts=how.restarts, seed=how.seed + i
             )
@@ -263,13 +261,14 @@ class Satori:
                     "no problem has both a right and a wrong chain, so there is nothing to rate "
                     "by: give harder or easier problems, or more samples"
                 )
-            trained = self.trainers.reward(
-                pairs,
-                str(state.begins),
-                stage.output("orm"),
-                self.settings.orm,
-                on_step=of_steps(self.course.progress, f"{i}: outcome model"),
-            )
+            with self.course.training():
+                trained = self.trainers.reward(
+                    pairs,
+                    str(state.begins),
+                    stage.output("orm"),
+                    self.settings.orm,
+                    on_step=of_steps(self.course.progress, f"{i}: outcome model"),
+                )
             return Learned.of(trained)
 
         inputs = {"pairs": digest(folder / "pairs.jsonl"), "policy": digest(state.begins)}
@@ -279,19 +278,20 @@ class Satori:
         folder, how = self.course.log.folder(i), self.settings
 
         def work(stage: Stage) -> Learned:
-            trained = self.trainers.policy(
-                kept_rows(folder / "starts.jsonl", PromptRow),
-                self._policy,
-                str(state.begins),
-                stage.output("policy"),
-                how.policy,
-                orm=folder / "orm",
-                record=stage.output("reflections.jsonl"),
-                beta=how.beta,
-                seed=how.seed,
-                problems={one.id: one for one in self.course.rounds.train[i - 1]},
-                on_step=of_steps(self.course.progress, f"{i}: reinforce"),
-            )
+            with self.course.training():
+                trained = self.trainers.policy(
+                    kept_rows(folder / "starts.jsonl", PromptRow),
+                    self._policy,
+                    str(state.begins),
+                    stage.output("policy"),
+                    how.policy,
+                    orm=folder / "orm",
+                    record=stage.output("reflections.jsonl"),
+                    beta=how.beta,
+                    seed=how.seed,
+                    problems={one.id: one for one in self.course.rounds.train[i - 1]},
+                    on_step=of_steps(self.course.progress, f"{i}: reinforce"),
+                )
             return Learned.of(trained)
 
         inputs = {
@@ -310,7 +310,7 @@ class Satori:
                 self._team(new),
                 course.strategy,
                 dev,
-                names=(self._name(old), f"iteration {i}"),
+                names=(course.where(old), f"iteration {i}"),
                 seen=[*course.train, *(p for part in course.rounds.dev[: i - 1] for p in part)],
                 store=store,
                 seed=self.settings.seed,
@@ -344,7 +344,7 @@ class Satori:
         def work(stage: Stage) -> Chosen:
             chains = TokenChains(self.settings.samples)
             reports = (
-                [self._run(stage, self._team(teacher), chains, hardest, 1000 + i, store)]
+                [self._think(stage, self._team(teacher), chains, hardest, 1000 + i, store)]
                 if hard
                 else []
             )
@@ -358,7 +358,7 @@ class Satori:
         made = self.course.log.stage("distil", Chosen, work, iteration=i, inputs=inputs)
         return self._tuned(i, self.course.log.folder(i) / "chains.jsonl", made, worn)
 
-    def _run(
+    def _think(
         self,
         stage: Stage,
         team: Team,
@@ -367,18 +367,12 @@ class Satori:
         seed: int,
         store: RunStore,
     ) -> Report:
-        what = f"{stage.folder.name}: sample"
-        report = run(
-            problems,
-            team,
-            strategy,
-            seed=self.settings.seed * 1_000_003 + seed,
-            concurrency=self.settings.concurrency,
-            store=store,
-            on_episode=of_episodes(self.course.progress, what, len(problems)),
-        )
-        stage.tokens += report.usage.completion
-        return report
+        """Sample on problems; no engine stays open, for nearly each stage has another model."""
+        course, seed = self.course, self.settings.seed * 1_000_003 + seed
+        try:
+            return course.think(stage, team, problems, store, seed=seed, strategy=strategy)
+        finally:
+            wait_for(course.engines.close())
 
     def _stages(self, i: int, *but: str) -> list[StageRecord]:
         """The stages of an iteration, and those before it that made its starting policy."""
@@ -389,12 +383,3 @@ class Satori:
     def _team(self, folder: Path | None) -> Team:
         base = self.base if folder is None else f"hf/{folder}"
         return self._policy(CurrentWeights(base, None, 0))
-
-    def _name(self, folder: Path | None) -> str:
-        return AS_GIVEN if folder is None else folder.relative_to(self.course.log.root).as_posix()
-
-
-def _as_rated(row: PreferenceRow) -> PreferenceRow:
-    """A pair as a reward model reads it: the problem and the reply, without the policy's prompt."""
-    asked = (Message("user", row.question),)
-    return row.model_copy(update={"messages": asked, "prompt_ids": None})

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
-from cogitate.graphs import ChainOfThought, SelfConsistency, Strategy, run
+from cogitate.graphs import ChainOfThought, SelfConsistency, Strategy
 from cogitate.graphs.solve import wait_for
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
@@ -34,7 +34,7 @@ from cogitate.training.loops.judge import Judged
 from cogitate.training.loops.kept_rows import keep_rows, kept_rows
 from cogitate.training.loops.learn import Learned, TrainSFT
 from cogitate.training.loops.measured_rates import rates_with
-from cogitate.training.loops.progress import Progress, of_episodes, of_steps
+from cogitate.training.loops.progress import Progress, of_steps
 from cogitate.training.loops.stages import Stage
 from cogitate.training.loops.weights import base_of, worn_by
 from cogitate.training.rows import SFTRow
@@ -205,17 +205,8 @@ class STaR:
         problems = self._problems(i, state)
 
         def work(stage: Stage) -> _Sampled:
-            report = run(
-                problems,
-                course.sampler(state.worn),
-                course.sampling,
-                seed=how.seed + i,
-                concurrency=how.concurrency,
-                engines=course.engines,
-                store=store,
-                on_episode=of_episodes(course.progress, f"{i}: sample", len(problems)),
-            )
-            stage.tokens += report.usage.completion
+            team = course.sampler(state.worn)
+            report = course.think(stage, team, problems, store, seed=how.seed + i)
             found = harvest(report, prompt=course.prompt).verified(
                 _ROLE, per_problem=how.per_problem
             )

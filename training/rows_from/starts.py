@@ -31,17 +31,21 @@ StartKind = Literal["problem", "restarts", "steps"]
 reflect token appended; `steps`: after every step of the graph, exactly as it was sampled."""
 
 
-def problem_starts(problems: Iterable[Problem]) -> list[PromptRow]:
+def problem_starts(problems: Iterable[Problem], *, role: str = "generator") -> list[PromptRow]:
     """Return problems of which nothing was thought yet as start states.
 
     They have no prompt: the strategy that thinks from them asks as it does.
+
+    Args:
+        problems: To begin at.
+        role: Whose words are trained.
     """
     return [
         PromptRow(
             problem=problem.id,
             question=problem.prompt,
-            role="generator",
-            agent="generator",
+            role=role,
+            agent=role,
             operation="generate",
             messages=(),
             thought=ThoughtGraph.of(problem).root.id,

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from cogitate.inference import Engines
 from cogitate.training.rows import PromptRow
 
-__all__ = ["CurrentWeights", "Sampled", "Sampler"]
+__all__ = ["CurrentWeights", "Paid", "Sampled", "Sampler"]
 
 
 class CurrentWeights(NamedTuple):
@@ -69,3 +70,24 @@ class Sampler(Protocol):
     async def close(self) -> None:
         """Release engines and connections."""
         ...
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A sampler with the engines of its rewards, which are closed together."""
+
+    sampler: Sampler
+    engines: Engines
+
+    async def __call__(
+        self, starts: Sequence[PromptRow], weights: CurrentWeights
+    ) -> Sequence[Sampled]:
+        """Sample."""
+        return await self.sampler(starts, weights)
+
+    async def close(self) -> None:
+        """Close all engines."""
+        try:
+            await self.sampler.close()
+        finally:
+            await self.engines.close()

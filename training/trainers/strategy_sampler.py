@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from cogitate.agents import Team
-from cogitate.errors import ConfigError
+from cogitate.errors import ConfigError, GraderError
 from cogitate.graphs import Budget, Result, Strategy, Thought, ThoughtKind, asolve
 from cogitate.graphs.gather import gather
 from cogitate.inference import Engines, Prefix
-from cogitate.tasks import Problem
+from cogitate.tasks import Problem, grader_for
 from cogitate.training.rewards import GroupReward, Member, Reward, Weighted
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.begun import Begun
@@ -45,11 +45,14 @@ class StrategySampler:
     source: str = "prm"
     """Whose scores are the rewards of steps."""
     problems: Mapping[str, Problem] = field(default_factory=dict)
-    """Problems by id, for graders that need more than a reference answer."""
+    """Problems by id, for graders that need more than a reference answer. A start of another one is
+    refused where its grader cannot read even the right answer: its replies would earn nothing."""
     budget: Budget | None = None
     """What each rollout may cost."""
     seed: int = 0
     engines: Engines = field(default_factory=Engines, repr=False)
+    _gradable: set[str] = field(default_factory=set, init=False, repr=False)
+    """Problems that were made of a start alone, and that can be graded."""
 
     async def __call__(
         self, starts: Sequence[PromptRow], weights: CurrentWeights
@@ -57,15 +60,18 @@ class StrategySampler:
         """Think about each start, all at once, and reward what was written.
 
         Raises:
-            ConfigError: The team has no such role, or its engine tells no tokens.
+            ConfigError: The team has no such role, its engine tells no tokens, or a problem must be
+                given whole.
         """
         team = self.team(weights)
         if self.role not in {agent.role for agent in team.agents}:
             raise ConfigError(f"the team has no {self.role}: set role= to whose words are trained")
+        problems = await self._problems(starts)
         if weights.adapter is None:
             await self.engines.close()
         results = await gather(
-            self._think(start, team, weights.step, i) for i, start in enumerate(starts)
+            self._think(problem, start, team, weights.step, i)
+            for i, (problem, start) in enumerate(zip(problems, starts, strict=True))
         )
         written = [
             self._written(result, start) for result, start in zip(results, starts, strict=True)
@@ -85,10 +91,33 @@ class StrategySampler:
         """Close the engines that were opened by name."""
         await self.engines.close()
 
-    async def _think(self, start: PromptRow, team: Team, step: int, number: int) -> Result:
-        problem = self.problems.get(start.problem) or Problem(
-            id=start.problem, prompt=start.question, reference=start.reference, kind=start.kind
-        )
+    async def _problems(self, starts: Sequence[PromptRow]) -> list[Problem]:
+        """Return the problem of each start.
+
+        Raises:
+            ConfigError: One is not among those given, and no grader can tell by its start alone.
+        """
+        problems = [
+            self.problems.get(one.problem)
+            or Problem(id=one.problem, prompt=one.question, reference=one.reference, kind=one.kind)
+            for one in starts
+        ]
+        for one in problems:
+            if one.id in self.problems or one.id in self._gradable or one.reference is None:
+                continue
+            try:
+                await grader_for(one).grade(one, one.reference)
+            except GraderError as error:
+                raise ConfigError(
+                    f"replies to {one.id!r} would earn nothing, for a start does not hold all that "
+                    f"its grader needs ({error}): give problems=, by id"
+                ) from None
+            self._gradable.add(one.id)
+        return problems
+
+    async def _think(
+        self, problem: Problem, start: PromptRow, team: Team, step: int, number: int
+    ) -> Result:
         around = None
         if start.prefix:
             beginning = Prefix(start.prefix, start.prefix_ids)

@@ -18,7 +18,6 @@ from pydantic import BaseModel, Field, JsonValue
 
 from cogitate.agents import Team
 from cogitate.config import TeamConfig
-from cogitate.errors import ConfigError
 from cogitate.graphs import strategy_named
 from cogitate.tasks import load
 from cogitate.training.loops import (
@@ -31,7 +30,6 @@ from cogitate.training.loops import (
 )
 from cogitate.training.loops.progress import Progress
 from cogitate.training.trainers import CurrentWeights
-from cogitate.training.trainers.work import processes
 from cogitate.trainings.told import Base, Reported, StrategyName, Told
 
 __all__ = ["Loop", "MALTLoop", "STaRLoop", "SatoriLoop"]
@@ -48,16 +46,7 @@ class Loop(Told):
     """Problems to judge on."""
 
     def carry_out(self, progress: Progress | None) -> Iterator[Reported]:
-        """Yield what each iteration came to.
-
-        Raises:
-            ConfigError: There are several processes: they would sample into one store.
-        """
-        if processes() > 1:
-            raise ConfigError(
-                f"{self.method} runs in one process: start it without accelerate, and give its "
-                "team a model on a server to use more machines"
-            )
+        """Yield what each iteration came to."""
         for one in self.begin(progress):
             yield Reported(str(one), one.model_dump(mode="json"))
 

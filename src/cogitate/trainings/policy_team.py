@@ -1,18 +1,14 @@
 """Who thinks while a policy is trained: the team of a file, around the policy as it is now."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Self
 
 from pydantic import model_validator
 
 from cogitate.agents import Team
 from cogitate.config import AgentConfig, TeamConfig
-from cogitate.inference import Engines
-from cogitate.training.rows import PromptRow
-from cogitate.training.trainers import CurrentWeights, Sampled, Sampler
+from cogitate.training.trainers import CurrentWeights
 
-__all__ = ["Paid", "PolicyTeam", "Role"]
+__all__ = ["PolicyTeam", "Role"]
 
 Role = Literal["generator", "critic", "refiner"]
 
@@ -50,24 +46,3 @@ class PolicyTeam(TeamConfig):
                     f"the {role} is trained, so it is the policy: take {name} out of team.{role}, "
                     "or set role to whose words are trained"
                 )
-
-
-@dataclass(frozen=True)
-class Paid:
-    """A sampler with the engines of its rewards, which are closed together."""
-
-    sampler: Sampler
-    engines: Engines
-
-    async def __call__(
-        self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
-        """Sample."""
-        return await self.sampler(starts, weights)
-
-    async def close(self) -> None:
-        """Close all engines."""
-        try:
-            await self.sampler.close()
-        finally:
-            await self.engines.close()

@@ -41,10 +41,11 @@ from cogitate.training.trainers import (
     train_grpo,
 )
 from cogitate.training.trainers.fit import OnStep
+from cogitate.training.trainers.sampling import Paid
 from cogitate.training.trainers.weights import Start
 from cogitate.training.trainers.work import first_process
 from cogitate.trainings.dev import Dev
-from cogitate.trainings.policy_team import Paid, PolicyTeam, Role
+from cogitate.trainings.policy_team import PolicyTeam, Role
 from cogitate.trainings.results import of_trained
 from cogitate.trainings.rewards import Rewards
 from cogitate.trainings.starts import Starts, messages_of, starts_of

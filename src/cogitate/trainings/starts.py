@@ -1,14 +1,17 @@
 """Where a training that samples begins its episodes: problems, or rows of starts."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from cogitate.agents import Brief, Generator
-from cogitate.graphs import ThoughtGraph
+from cogitate.graphs.solve import wait_for
 from cogitate.inference import Engines, Message
 from cogitate.tasks import Problem, load
+from cogitate.training.judge import check_fit
 from cogitate.training.restarts import choose_starts
 from cogitate.training.rows import PromptRow
+from cogitate.training.rows_from import problem_starts
 from cogitate.trainings.told import of_kind
 
 __all__ = ["Starts", "messages_of", "starts_of"]
@@ -32,11 +35,14 @@ def starts_of(problems: str | None, rows: Sequence[str], *, role: str, seed: int
         seed: Of the draw.
 
     Raises:
-        ConfigError: There is no such set or folder, or other rows.
+        ConfigError: There is no such set or folder, other rows, or a problem that is held back.
     """
     known = {} if problems is None else {one.id: one for one in load(problems)}
-    found = [_start(one, role) for one in known.values()]
+    found = problem_starts(known.values(), role=role)
     found += choose_starts(of_kind(rows, PromptRow), seed=seed).rows
+    for row in found:
+        problem = Problem(id=row.problem, prompt=row.question, kind=row.kind)
+        check_fit(problem, "refuse", Counter(), graded=False)
     return Starts(found, known)
 
 
@@ -48,26 +54,15 @@ def messages_of(starts: Sequence[PromptRow], base: str) -> list[PromptRow]:
         base: The model that is asked: examples would not fit every one, so it gets none.
     """
     name = base if "/" in base and base.startswith("hf/") else f"hf/{base}"
-    agent, engine = Generator(name, examples=0), Engines().open(name)
+    agent, engines = Generator(name, examples=0), Engines()
 
     def prompt(start: PromptRow) -> tuple[Message, ...]:
-        return agent.render("generate", Brief(start.question), engine).messages
+        return agent.render("generate", Brief(start.question), engines.open(name)).messages
 
-    return [
-        one if one.messages else one.model_copy(update={"messages": prompt(one)}) for one in starts
-    ]
-
-
-def _start(problem: Problem, role: str) -> PromptRow:
-    return PromptRow(
-        problem=problem.id,
-        question=problem.prompt,
-        role=role,
-        agent=role,
-        operation="generate",
-        messages=(),
-        thought=ThoughtGraph.of(problem).root.id,
-        reference=problem.reference,
-        kind=problem.kind,
-        prefix_ids=(),
-    )
+    try:
+        return [
+            one if one.messages else one.model_copy(update={"messages": prompt(one)})
+            for one in starts
+        ]
+    finally:
+        wait_for(engines.close())

@@ -12,6 +12,7 @@ from cogitate.agents import Generator, Team
 from cogitate.errors import ConfigError
 from cogitate.graphs import Source
 from cogitate.inference import Message, Scripted
+from cogitate.tasks import load
 from cogitate.training import (
     CurrentWeights,
     FullWeights,
@@ -169,7 +170,7 @@ def test_the_cold_start_takes_right_rows_that_are_given(tmp_path: Path) -> None:
     report = next(iter(r1(tmp_path, cold=rows, trainers=trainers, model=model)))
     assert trainers.told[0].given == [rows[0]]
     assert report.counts == {
-        "solutions": 4, "wrong": 2, "duplicates": 1, "capped": 0, "kept": 1
+        "solutions": 4, "wrong": 2, "claimed": 4, "duplicates": 1, "capped": 0, "kept": 1
     }  # fmt: skip
     assert (report.teacher, report.problems, report.sampled_tokens) == ("rows", 3, 0)
     assert model.calls == 2 * 8  # the judge's alone
@@ -247,3 +248,18 @@ def test_steps_whose_weights_cannot_go_on_are_refused() -> None:
     for adapter in (PrefixTuning(), LoRA(tokens=(1,))):
         with pytest.raises(ValidationError, match="engines wear no"):
             R1Settings(distil=SFTSettings(adapter=adapter))
+
+
+def test_given_chains_are_graded_anew_where_their_problem_is_known(tmp_path: Path) -> None:
+    trainers = Pipeline(LEARNS)
+    lies, honest, unknown = chain(101, 5, 1.0), chain(102, 1, 0.0), chain(7, 1, 1.0)
+    report, *_ = r1(tmp_path, trainers=trainers, cold=[lies, honest, unknown])
+    rows = [row for row in trainers.told[0].given if isinstance(row, SFTRow)]
+    assert {(row.problem, row.grade) for row in rows} == {("given102", 1.0), ("given7", 1.0)}
+    assert (report.counts["wrong"], report.counts["claimed"]) == (1, 1)
+
+
+def test_chains_of_problems_that_are_kept_for_measuring_are_refused(tmp_path: Path) -> None:
+    question = load("gsm8k")[0].prompt
+    with pytest.raises(ConfigError, match="evaluation set 'gsm8k'"):
+        r1(tmp_path, cold=[chain(7, 1, 1.0).model_copy(update={"question": question})])

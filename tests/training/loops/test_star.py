@@ -7,7 +7,7 @@ from learner import Model, Trainer, sums, timeless
 
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
-from cogitate.tasks import ProblemSet
+from cogitate.tasks import ProblemSet, load
 from cogitate.training import Curriculum
 from cogitate.training.loops import STaR, STaRSettings
 
@@ -141,3 +141,18 @@ def test_a_curriculum_leaves_out_what_is_solved_always_or_never(tmp_path: Path) 
 def test_a_curriculum_needs_problems_that_come_again(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="reuse=True"):
         star(tmp_path, settings=STaRSettings(curriculum=Curriculum()))
+
+
+def test_nothing_begins_on_problems_that_are_kept_for_measuring(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="evaluation set 'sorting': train on other problems"):
+        star(tmp_path / "run", train=load("sorting"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_begins_in_several_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="star runs in one process"):
+        star(tmp_path / "run")
+    assert not (tmp_path / "run").exists()

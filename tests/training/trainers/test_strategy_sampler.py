@@ -237,3 +237,23 @@ def test_a_policy_learns_from_its_own_rollouts(tiny_llama: Path, tmp_path: Path)
     trained = train_grpo([start("a"), start("b")], made, str(base), tmp_path / "out", settings)
     assert trained.counts["replies"] == 25 * 16
     assert trained.metrics["reward"] > 0.5  # it began near 0.05
+
+
+def test_a_start_that_no_grader_can_grade_is_refused_before_anything_is_sampled() -> None:
+    problem = cg.tasks.load("reasoning_gym/chain_sum?size=1&seed=7")[0]
+    lonely = start().model_copy(
+        update={
+            "problem": problem.id,
+            "question": problem.prompt,
+            "reference": problem.reference,
+            "kind": problem.kind,
+        }
+    )
+    engine = Scripted(spoken)
+    made = sampler(cg.Direct(), team=lambda _: cg.Team.of(engine))
+    with pytest.raises(ConfigError, match=r"would earn nothing.* give problems="):
+        sample(made, lonely)
+    assert engine.calls == 0
+    made.problems = {problem.id: problem}
+    [found] = sample(made, lonely)
+    assert found.reward is not None

@@ -151,6 +151,8 @@ def _require(rollout: Rollout, objective: Objective, schedule: Schedule) -> None
             "a rollout has no token ids, and its text encoded again need not be what was sampled: "
             "sample with an engine that tells tokens (hf/ or vllm/)"
         )
+    if not rollout.completion_ids:
+        return  # a reply that failed lacks the rest too, and is refused as empty
     if rollout.logprobs is None and schedule.old == "sampled":
         raise ConfigError('a rollout has no logprobs: sample with them, or give old="recomputed"')
     if rollout.baseline is None and objective.estimator == "greedy":

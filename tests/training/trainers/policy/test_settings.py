@@ -93,3 +93,10 @@ def test_what_is_left_alone_in_its_group_cannot_be_compared() -> None:
     rows = [rollout(group="a"), rollout(group="a", reward=0.0), rollout(group="b")]
     found = admit(rows, Objective.model_validate("rloo"), Schedule())
     assert (len(found.rows), found.refused, found.equal_groups) == (2, {"alone": 1}, 0)
+
+
+@pytest.mark.parametrize("preset", ["process_grpo", "scst", "ppo"])
+def test_a_reply_that_failed_is_left_out_whatever_else_it_lacks(preset: str) -> None:
+    failed = Rollout(prompt_ids=(1,), completion_ids=(), group="a")
+    found = admit([failed], Objective.model_validate(preset), Schedule())
+    assert (found.rows, found.refused) == ([], {"empty": 1})
