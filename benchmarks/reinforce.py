@@ -5,9 +5,11 @@
     python benchmarks/reinforce.py credit               process against outcome advantages
     python benchmarks/reinforce.py measure
 
-GRPO and PPO start from the adapter of examples/improve.py and sample on problems that it never saw.
-`credit` samples once and trains twice on the very same rollouts: once with the grade of the whole
-reply for all of its tokens, once with advantages of steps. A step is a line; it is right where
+GRPO and PPO start from the adapter of examples/improve.py and sample on problems that it never saw:
+PPO on any, GRPO on those that it solved now and then in eight tries, for a group of which all are
+right or all are wrong teaches nothing. `credit` takes these tries themselves and trains twice on
+the very same rollouts: once with the grade of the whole reply for all of its tokens, once with
+advantages of steps. A step is a line; it is right where
 every equation in it holds, which a rule can tell of sums. Measured is greedily, on problems with
 generator seeds from 1,000,000 on and texts that no training has seen.
 
@@ -40,6 +42,8 @@ START = Path("runs/improve")
 OUTPUT = Path("runs/reinforce")
 SUMS = "reasoning_gym/chain_sum?min_terms=2&max_terms=3&min_digits=1&max_digits=2"
 TRAIN, TEST = 200_000, 1_000_000
+TRIED = 240
+"""Problems, before repeated ones go, that are tried to find those solved now and then."""
 TEMPERATURE = 1.0
 TOKENS = 48
 _EQUATION = re.compile(r"(-?\d+(?:\s*[-+]\s*\d+)+)\s*=\s*(-?\d+)")
@@ -115,8 +119,8 @@ def grpo_settings(steps: int, level: str = "outcome") -> training.GRPOSettings:
 
 def grpo(steps: int) -> None:
     settings = grpo_settings(steps)
-    problems = list(sums(steps * settings.starts_at_once + 100, TRAIN))
     began = time.perf_counter()
+    problems = [problem for problem, _ in now_and_then(settings.group)]
     trained = training.train_grpo(
         starts(problems),
         sampler(problems, seed=1),
@@ -181,16 +185,14 @@ class Replay:
         """Nothing is open."""
 
 
-def credit(steps: int) -> None:
-    settings = grpo_settings(steps)
-    problems = list(sums(steps * settings.starts_at_once + 60, TRAIN + 50_000))
-    asked = [row for row in starts(problems) for _ in range(settings.group)]
-    asked = asked[: steps * settings.starts_at_once * settings.group]
-    rollouts = kept_rollouts(problems, asked)
+def credit() -> None:
+    tries = now_and_then(grpo_settings(1).group)
+    steps = len(tries) // grpo_settings(1).starts_at_once
+    tries = tries[: steps * grpo_settings(1).starts_at_once]
     for level in ("outcome", "process"):
         trained = training.train_grpo(
-            starts(problems)[: steps * settings.starts_at_once],
-            Replay(rollouts),
+            starts([problem for problem, _ in tries]),
+            Replay([one for _, group in tries for one in group]),
             MODEL,
             OUTPUT / level,
             grpo_settings(steps, level),
@@ -200,23 +202,29 @@ def credit(steps: int) -> None:
         print(level, dict(trained.counts))
 
 
-def kept_rollouts(
-    problems: Sequence[Problem], asked: Sequence[PromptRow]
-) -> list[training.Sampled]:
-    """Sample with the first adapter, once, and score the steps."""
-    path, kind = OUTPUT / "rollouts.json", TypeAdapter(list[training.Sampled])
-    if path.exists():
-        return kind.validate_json(path.read_bytes())
-    weights = training.CurrentWeights(MODEL, str(start()), 0)
-    made = sampler(problems, seed=2)
-    with Background() as loop:
-        found = list(loop.run(made(asked, weights)))
-        loop.run(made.close())
-    encoder = Encoder(fetch(MODEL.removeprefix("hf/")))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scored = [with_steps(one, encoder) for one in found]
-    path.write_bytes(kind.dump_json(scored))
-    return scored
+def now_and_then(group: int) -> list[tuple[Problem, list[training.Sampled]]]:
+    """Problems that the first adapter solves in some of its tries, with these tries."""
+    problems = list(sums(TRIED, TRAIN + 50_000))
+    path, kind = OUTPUT / "tries.json", TypeAdapter(list[training.Sampled])
+    if not path.exists():
+        weights = training.CurrentWeights(MODEL, str(start()), 0)
+        made = sampler(problems, seed=2)
+        with Background() as loop:
+            asked = [row for row in starts(problems) for _ in range(group)]
+            found = list(loop.run(made(asked, weights)))
+            loop.run(made.close())
+        encoder = Encoder(fetch(MODEL.removeprefix("hf/")))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(kind.dump_json([with_steps(one, encoder) for one in found]))
+    tries = kind.validate_json(path.read_bytes())
+    groups = [tries[at : at + group] for at in range(0, len(tries), group)]
+    chosen = [
+        (problem, of)
+        for problem, of in zip(problems, groups, strict=True)
+        if len({one.reward for one in of}) > 1
+    ]
+    print(f"{len(chosen)} of {len(problems)} problems are solved now and then")
+    return chosen
 
 
 def with_steps(one: training.Sampled, encoder: Encoder) -> training.Sampled:
@@ -282,7 +290,7 @@ def main() -> None:
         case "grpo":
             grpo(chosen.steps)
         case "credit":
-            credit(chosen.steps)
+            credit()
         case "measure":
             measure(chosen.size)
         case _:

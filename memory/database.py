@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from hashlib import blake2b
@@ -80,7 +81,7 @@ class Database:
     def _open(self, durability: Durability, vfs: str | None) -> apsw.Connection:
         connection = apsw.Connection(str(self.path), vfs=vfs)
         connection.set_busy_timeout(_WAIT)
-        connection.execute("PRAGMA journal_mode=WAL")
+        _write_ahead(connection)
         connection.execute(f"PRAGMA synchronous={durability}")
         connection.execute("PRAGMA cell_size_check=ON")
         return connection
@@ -273,3 +274,20 @@ _ADVICE = {
     "NotADB": "the file is damaged: copy it, then save what can be read with `cogitate harvest`",
 }
 _OTHER = "SQLite refused"
+
+
+def _write_ahead(connection: apsw.Connection) -> None:
+    """Have a file keep a write-ahead log.
+
+    A new file is turned to it by whoever comes first; SQLite tells others that it is busy at once,
+    whatever the timeout, since two that wait for each other here would wait for ever.
+    """
+    deadline = time.monotonic() + _WAIT / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)

@@ -108,7 +108,7 @@ def test_a_student_learns_from_its_teacher(
     train: Callable[..., dict[str, object]], problems: Path, roomy_llama: Path
 ) -> None:
     result = train(
-        "distil",
+        "distillation",
         f'teacher = "{roomy_llama}"\n[settings]\nmax_tokens = 4\n'
         'adapter = {kind = "lora", rank = 4}\n'
         "optimisation = {max_steps = 1, batch_size = 2}",
@@ -141,7 +141,7 @@ def test_a_student_learns_from_its_teacher(
         ("grpo", 'problems = "p"\nrewards = {grader = {kind = "maths"}}', "did you mean 'math'"),
         ("ppo", 'problems = "p"\n[settings]\nobjective = "pppo"', "no preset 'pppo'"),
         ("mixer", 'problems = "p"', "demonstrations: Field required"),
-        ("distil", 'problems = "p"', "teacher: Field required"),
+        ("distillation", 'problems = "p"', "teacher: Field required"),
     ],
 )
 def test_a_wrong_word_is_named_before_anything_runs(

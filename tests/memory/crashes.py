@@ -20,6 +20,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -165,6 +166,8 @@ def fork(path: Path, log: Path, seed: int) -> int:
     try:
         work(path, log, seed)
         code = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(code)
     raise AssertionError

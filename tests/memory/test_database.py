@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apsw
@@ -170,3 +171,16 @@ def test_durability_decides_when_sqlite_waits_for_the_disk(
     with Database(tmp_path / "a.db", TABLE, durability=word) as db:  # type: ignore[arg-type]  # one of two
         assert db.write_now(lambda db: db.pragma("synchronous")) == level
         assert db.write_now(lambda db: db.pragma("journal_mode")) == "wal"
+
+
+def test_several_make_a_new_file_at_the_same_time(tmp_path: Path) -> None:
+    def make(path: Path, together: threading.Barrier) -> None:
+        together.wait()
+        Database(path, TABLE).close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for i in range(40):
+            barrier = threading.Barrier(4)
+            made = [pool.submit(make, tmp_path / f"{i}.db", barrier) for _ in range(4)]
+            for one in made:
+                one.result()

@@ -27,7 +27,7 @@ Method = Annotated[
         metavar="METHOD",
         help="On rows: sft, dpo, orpo, kto, preference-groups, oreo, bfpo. Reward models: "
         "reward-model, ranking-model, outcome-model, process-model. Sampling: grpo, ppo, "
-        "reinforce, rloo, scst, mrt, a2c, trpo, mixer, policy-gradient, distil. A loop: "
+        "reinforce, rloo, scst, mrt, a2c, trpo, mixer, policy-gradient, distillation. A loop: "
         "star, malt, satori, r1, iterative-rl.",
     ),
 ]

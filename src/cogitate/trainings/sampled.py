@@ -197,7 +197,7 @@ class GRPO(PaidSampling):
 class Distillation(Sampling):
     """The student writes, and is pulled to what the teacher would have written."""
 
-    method = "distil"
+    method = "distillation"
     teacher: str = Field(description="A model's name or its folder, with the same tokenizer.")
     teacher_adapter: str | None = None
     settings: DistillationSettings = DistillationSettings()
