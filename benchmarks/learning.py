@@ -91,7 +91,7 @@ def begin() -> training.STaR:
 
 
 def begun() -> Path:
-    """The weights that both loops begin with."""
+    """The weights that both loops begin with: the last ones, whether or not they were promoted."""
     folder = OUTPUT / "begin" / "2" / "generator"
     if not folder.is_dir():
         raise SystemExit("there are no weights to begin with: run `learning.py begin`")

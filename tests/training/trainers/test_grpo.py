@@ -1,18 +1,16 @@
 """GRPO on rollouts of our own: what is learned from them, and which weights it is compared with."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from replay import Replay
 from small_rows import FAST, sft, start
 
 from cogitate.errors import ConfigError, EngineError
 from cogitate.training import (
     Checkpoint,
-    CurrentWeights,
     FullWeights,
     GRPOSettings,
     LoRA,
@@ -22,7 +20,6 @@ from cogitate.training import (
     train_grpo,
     train_sft,
 )
-from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.adapters import Adapter
 from cogitate.training.trainers.grpo import Variant
 from cogitate.training.trainers.perplexity import perplexities
@@ -31,26 +28,6 @@ from cogitate.training.trainers.weights import Start, load_policy
 THIN = LoRA(rank=4)
 PROMPT = (5, 6, 7)
 GOOD, BAD = (70, 71), (80, 81, 82, 83)
-
-
-@dataclass
-class Replay:
-    """A sampler that always says the same two things, and remembers what it was asked."""
-
-    replies: Sequence[Sampled]
-    asked: list[tuple[list[PromptRow], CurrentWeights]] = field(default_factory=list)
-    seen: Callable[[CurrentWeights], None] = lambda weights: None
-    closed: bool = False
-
-    async def __call__(
-        self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
-        self.asked.append((list(starts), weights))
-        self.seen(weights)
-        return [self.replies[i % len(self.replies)] for i in range(len(starts))]
-
-    async def close(self) -> None:
-        self.closed = True
 
 
 def reply(ids: tuple[int, ...], reward: float | None = None, **more: object) -> Sampled:

@@ -1,17 +1,15 @@
 """PPO on a sampler's replies: what is learned from them, what is paid, and what a kill changes."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from replay import Replay
 from safetensors.torch import load_file
 from small_rows import start
 
 from cogitate.errors import ConfigError, EngineError
-from cogitate.training import Checkpoint, CurrentWeights, PPOSettings, Sampled, train_ppo
-from cogitate.training.rows import PromptRow
+from cogitate.training import Checkpoint, PPOSettings, Sampled, train_ppo
 from cogitate.training.trainers.perplexity import perplexities
 from cogitate.training.trainers.policy import Schedule
 from cogitate.training.trainers.ppo import rollout_of
@@ -26,26 +24,6 @@ def reply(ids: tuple[int, ...], reward: float | None, prompt: tuple[int, ...] = 
         prompt_ids=prompt, completion_ids=ids, logprobs=(-2.0,) * len(ids), reward=reward,
         step_rewards=(reward,), step_ends=(len(ids) - 1,), parts={"outcome": reward or 0.0},
     )  # fmt: skip
-
-
-@dataclass
-class Replay:
-    """A sampler that says the same things in turns, and remembers what it was asked."""
-
-    replies: Sequence[Sampled]
-    asked: list[tuple[list[PromptRow], CurrentWeights]] = field(default_factory=list)
-    seen: Callable[[CurrentWeights], None] = lambda weights: None
-    closed: bool = False
-
-    async def __call__(
-        self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
-        self.asked.append((list(starts), weights))
-        self.seen(weights)
-        return [self.replies[i % len(self.replies)] for i in range(len(starts))]
-
-    async def close(self) -> None:
-        self.closed = True
 
 
 def settings(steps: int = 1, *, replies: int = 2, objective: object = "ppo") -> PPOSettings:
