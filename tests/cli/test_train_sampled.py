@@ -21,7 +21,7 @@ GROUPS = """
 [settings]
 group = 2
 adapter = {kind = "lora", rank = 4}
-optimisation = {max_steps = 2, batch_size = 4}
+optimisation = {max_steps = 3, batch_size = 4}
 """
 PAID = """
 [team]
@@ -84,10 +84,27 @@ def test_grpo_trains_and_is_judged(train: Callable[..., dict[str, object]], prob
     result = train("grpo", f'dev = "{problems}/dev.jsonl"\n{PAID}{GROUPS}')
     assert isinstance(result["reports"], list)
     trained, judged = result["reports"]
-    assert trained["steps"] == 2
+    assert trained["steps"] == trained["signs"]["steps"] == 3
+    assert trained["signs"]["accuracy"] == [0.0, [0.0, 0.0]]
     assert judged["judged"]["promotion"]["promoted"] is False
     assert judged["judged"]["after"]["problems"] == 3
     assert json.loads((problems / "weights" / "judged.json").read_text()) == judged["judged"]
+
+
+def test_a_judge_is_measured_before_anything_is_paid_by_it(
+    train: Callable[..., dict[str, object]], problems: Path, roomy_llama: Path
+) -> None:
+    lines = [json.dumps({"prompt": f"{i} + {i}?", "answer": str(2 * i)}) for i in range(4)]
+    (problems / "train.jsonl").write_text("\n".join(lines))
+    judge = f'[rewards.judge]\nmodel = "hf/{roomy_llama}"\nmax_tokens = 8\naudit = 2\n'
+    result = train("ppo", f"{PAID}{judge}{GRADIENT}")
+    assert isinstance(result["reports"], list)
+    measured, trained = result["reports"]
+    audit = measured["audit"]
+    assert [audit[of]["total"] for of in ("false_positives", "true_positives")] == [2, 2]
+    assert audit["master_keys"]["total"] == 20
+    assert audit["master_keys"]["right"] == 0  # it is behind a gate
+    assert trained["steps"] == 2
 
 
 def test_dev_problems_that_are_trained_on_are_left_out_before_anything_runs(

@@ -10,9 +10,18 @@ from trees import begun, critique, solution
 import cogitate as cg
 from cogitate.graphs import Deliberation, Episode, Relation, Thought, ThoughtGraph, ThoughtKind
 from cogitate.graphs.recording import InMemory, Plan
-from cogitate.inference import Engines, Scripted
+from cogitate.inference import Completion, Engines, Scripted
 from cogitate.tasks import Grade, Problem, ProblemSet
-from cogitate.training import PassRate, Verification, grade, harvest, roles, samples_of_graph
+from cogitate.training import (
+    CurrentWeights,
+    PassRate,
+    StrategySampler,
+    Verification,
+    grade,
+    harvest,
+    roles,
+    samples_of_graph,
+)
 from cogitate.training.credit import CriticAgreement
 from cogitate.training.loops.judge import judge
 from cogitate.training.loops.measured_rates import rates_with
@@ -27,8 +36,8 @@ from cogitate.training.rewards import (
     Reward,
     Weighted,
     reward_groups,
-    step_means,
 )
+from cogitate.training.rows_from import problem_starts
 
 
 def imported() -> ThoughtGraph:
@@ -87,13 +96,23 @@ def test_it_takes_no_part_in_what_a_trainer_sees() -> None:
     group = [Member(graph, graph.thought(name)) for name in ("g.0", "g.1", "g.2", "t.0")]
     total = Weighted((Part("outcome", OutcomeReward()),))
 
-    async def measure() -> tuple[float | None, float | None]:
-        found = await reward_groups(total, [group], guard=cg.training.rewards.Guard(most_faulty=1))
-        means = await step_means(0, [group], found)
-        assert found.groups == [{1: 1, 2: 0}] and means is not None
-        return found.report.mean, means.accuracy
+    guard = cg.training.rewards.Guard(most_faulty=1)
+    found = asyncio.run(reward_groups(total, [group], guard=guard))
+    assert found.groups == [{1: 1, 2: 0}]
+    assert found.report.mean == 0.5  # of two that have a grade
 
-    assert asyncio.run(measure()) == (0.5, 0.5)  # of two that have a grade
+
+def test_no_rollout_is_right_because_of_it() -> None:
+    def reply(text: str) -> Completion:
+        return Completion(text=text, prompt_ids=(1,), token_ids=(2,), logprobs=(-1.0,))
+
+    engine = Scripted([reply("Answer: 41"), reply("Answer: 42")])
+    sampler = StrategySampler(
+        team=lambda _: cg.Team.of(engine), strategy=boasts, reward=OutcomeReward()
+    )
+    starts = problem_starts([Problem(id="p", prompt="6 * 7?", reference="42")]) * 2
+    found = asyncio.run(sampler(starts, CurrentWeights("scripted", None, 0)))
+    assert {(one.reward, one.right) for one in found} == {(None, None), (1.0, True)}
 
 
 def test_a_grader_of_ones_own_is_asked_whatever_stands_there() -> None:

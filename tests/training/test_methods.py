@@ -34,8 +34,9 @@ NO_METHODS = {
     "rewards": {
         "GroupReward", "Guard", "Guarded", "JudgeAudit", "KnownReply", "MASTER_KEYS", "Member",
         "Part", "Reward", "Rewarded", "Scored", "Sign", "Slope", "StepMeans", "ajudge_audit",
-        "grade_of", "hacking_signs", "judge_audit", "keeps_format", "known_replies",
-        "reward_groups", "slope_of", "step_means",
+        "grade_of", "hacking_signs", "judge_audit", "keeps_format", "known_answers",
+        "known_replies",
+        "reward_groups", "slope_of",
     },
     # Records, and the formulas of what is described as a credit method or a reward.
     "credit": {

@@ -101,7 +101,8 @@ class IterativeRLReport(BaseModel):
         )
         return (
             f"iteration {self.iteration}, from {self.began}: {self.sampled}\n"
-            f"reward model on {rated.rows} pairs{loss}; RL from {learned.rows} starts{earned}\n"
+            f"reward model on {rated.rows} pairs{loss}; RL from {learned.rows} starts{earned}"
+            f"{learned.warning}\n"
             f"{self.judged}\nweights: {worn}; {goes}; {self.sampled_tokens:,} tokens sampled to "
             f"train on; {self.seconds:.0f} s"
         )

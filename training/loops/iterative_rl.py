@@ -221,7 +221,7 @@ class IterativeRL:
                     start=begun.adapter,
                     on_step=of_steps(course.progress, f"{i}: reinforce"),
                 )
-            return Learned.of(found)
+            return Learned.of(found, outcome_weight=self.settings.grader)
 
         inputs = {
             "problems": digest_of_problems(problems),

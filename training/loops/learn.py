@@ -8,6 +8,7 @@ from typing import Protocol, Self
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from cogitate.errors import DataError
+from cogitate.training.rewards.hacking import HackingReport, hacking_signs
 from cogitate.training.rows import PreferenceRow, SFTRow
 from cogitate.training.trainers.dpo import DPOSettings
 from cogitate.training.trainers.fit import OnStep, Trained
@@ -62,10 +63,21 @@ class Learned(BaseModel):
     """What became of the other rows."""
     metrics: dict[str, FiniteFloat]
     """Of the last step, by the trainer's own names."""
+    signs: HackingReport | None = None
+    """Of reinforcement learning: whether the reward was learned instead of the task."""
+
+    @property
+    def warning(self) -> str:
+        """A line for each sign."""
+        return "".join(f"\n{sign}" for sign in self.signs.signs) if self.signs else ""
 
     @classmethod
-    def of(cls, trained: Trained) -> Self:
+    def of(cls, trained: Trained, *, outcome_weight: float = 1.0) -> Self:
         """Keep what a trainer said.
+
+        Args:
+            trained: What it said.
+            outcome_weight: See `hacking_signs`.
 
         Raises:
             DataError: The loss was no number any more.
@@ -79,4 +91,5 @@ class Learned(BaseModel):
             losses=tuple(trained.losses),
             counts=dict(trained.counts),
             metrics={name: one for name, one in trained.metrics.items() if math.isfinite(one)},
+            signs=hacking_signs(trained.history, outcome_weight=outcome_weight),
         )

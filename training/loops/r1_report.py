@@ -127,7 +127,8 @@ class R1Report(BaseModel):
             )
         worn = ", ".join(self.weights.values()) or AS_GIVEN
         return (
-            f"step {self.iteration}, {self.step}: from {self.began}; {done}\n{self.judged}\n"
+            f"step {self.iteration}, {self.step}: from {self.began}; {done}"
+            f"{self.learned.warning}\n{self.judged}\n"
             f"weights: {worn}; the next step goes on from {self.newest}; "
             f"{self.sampled_tokens:,} tokens sampled to train on; {self.seconds:.0f} s"
         )

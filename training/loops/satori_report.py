@@ -123,6 +123,7 @@ class SatoriReport(BaseModel):
             f"problems {self.forms}\n{self.pairs} pairs for the outcome model; episodes begin at "
             f"{self.starts.get('problem', 0)} problems, {self.starts.get('right', 0)} right and "
             f"{self.starts.get('wrong', 0)} wrong trajectories\nfirst half, from {self.first}\n"
-            f"last half, from {self.last}\n{self.judged}\nweights: {self.weights}; "
+            f"last half, from {self.last}{self.policy.warning}\n{self.judged}\n"
+            f"weights: {self.weights}; "
             f"{self.sampled_tokens:,} tokens sampled to train on; {self.seconds:.0f} s"
         )

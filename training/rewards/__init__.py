@@ -17,19 +17,14 @@ from cogitate.training.rewards.judge_audit import (
     KnownReply,
     ajudge_audit,
     judge_audit,
+    known_answers,
     known_replies,
 )
 from cogitate.training.rewards.length import LengthReward, OverlongPenalty
 from cogitate.training.rewards.model import ModelReward
 from cogitate.training.rewards.outcome import AgreementReward, OutcomeReward, grade_of
 from cogitate.training.rewards.reflection import ReflectionReward
-from cogitate.training.rewards.report import (
-    PartReport,
-    Rewarded,
-    RewardReport,
-    reward_groups,
-    step_means,
-)
+from cogitate.training.rewards.report import PartReport, Rewarded, RewardReport, reward_groups
 from cogitate.training.rewards.reward import GroupReward, Member, Reward
 from cogitate.training.rewards.weighted import Part, Scored, Weighted, satori_sum
 
@@ -67,9 +62,9 @@ __all__ = [
     "hacking_signs",
     "judge_audit",
     "keeps_format",
+    "known_answers",
     "known_replies",
     "reward_groups",
     "satori_sum",
     "slope_of",
-    "step_means",
 ]

@@ -68,6 +68,9 @@ class Sign(BaseModel):
     ]
     because: str
 
+    def __str__(self) -> str:
+        return f"SIGN {self.name}: {self.because}"
+
 
 class HackingReport(BaseModel):
     """What a training run looks like."""
@@ -90,22 +93,29 @@ class HackingReport(BaseModel):
         lines = [f"reward {self.reward}", f"accuracy {self.accuracy}"]
         lines += [f"length {self.length}"] if self.length else []
         lines += [f"format {self.format}"] if self.format else []
-        lines += [f"SIGN {sign.name}: {sign.because}" for sign in self.signs] or ["no sign"]
+        lines += [str(sign) for sign in self.signs] or ["no sign"]
         if not self.told:
             lines.append(f"{self.steps} steps are too few, or too noisy, to tell accuracy's slope")
         return "\n".join(lines)
 
 
-def hacking_signs(history: Sequence[StepMeans], *, outcome_weight: float = 1.0) -> HackingReport:
-    """Look for signs in the history of a run.
+def hacking_signs(
+    history: Sequence[StepMeans], *, outcome_weight: float = 1.0
+) -> HackingReport | None:
+    """Look for signs in the history of a run, such as `Trained.history`.
 
     Args:
-        history: Of different steps, three or more.
+        history: Of different steps.
         outcome_weight: What the reward pays for a right answer more than for a wrong one.
 
+    Returns:
+        None where there are fewer than three steps, which have no slope.
+
     Raises:
-        ConfigError: Fewer than three steps, or all are one step.
+        ConfigError: All are one step.
     """
+    if len(history) < 3:
+        return None
     steps = [one.step for one in history]
     reward = slope_of(steps, [one.reward for one in history])
     accuracy = slope_of(steps, [one.accuracy for one in history])

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat
 from cogitate.errors import ConfigError
 from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind, gather
 from cogitate.graphs.solve import wait_for
-from cogitate.tasks import Problem, extract_answer
+from cogitate.tasks import Problem, extract_answer, grader_for
 from cogitate.training.credit.outcomes import is_right, outcomes
 from cogitate.training.rewards.reward import Reward
 from cogitate.training.share import Share, share_of
@@ -24,6 +24,7 @@ __all__ = [
     "KnownReply",
     "ajudge_audit",
     "judge_audit",
+    "known_answers",
     "known_replies",
 ]
 
@@ -149,6 +150,30 @@ def known_replies(graphs: Iterable[ThoughtGraph], *, per_problem: int = 4) -> li
             if text and len(of) < per_problem:
                 of.setdefault(text, KnownReply(graph.problem, text, right))
     return [reply for of in found.values() for reply in of.values()]
+
+
+async def known_answers(problems: Iterable[Problem]) -> list[KnownReply]:
+    """Return for each problem its own answer, and that of another one, as known replies.
+
+    Problems whose grader does not find their own reference right, or that no other reference fits
+    as a wrong answer, are left out.
+    """
+    problems = [one for one in problems if one.reference is not None]
+    found: list[KnownReply] = []
+    for i, problem in enumerate(problems):
+        texts = [f"Answer: {one.reference}" for one in (*problems[i:], *problems[:i])]
+        if not await _is_right(problem, texts[0]):
+            continue
+        for text in texts[1:]:
+            if not await _is_right(problem, text):
+                found += [KnownReply(problem, texts[0], True), KnownReply(problem, text, False)]
+                break
+    return found
+
+
+async def _is_right(problem: Problem, text: str) -> bool:
+    answer = extract_answer(text, kind=problem.kind)
+    return answer is not None and (await grader_for(problem).grade(problem, answer)).correct
 
 
 async def _judged(judge: Reward, reply: KnownReply) -> float | None:

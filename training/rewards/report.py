@@ -7,18 +7,16 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
-from cogitate.graphs import ThoughtKind, gather
-from cogitate.training.credit.outcomes import is_right
-from cogitate.training.rewards.format import keeps_format
+from cogitate.graphs import gather
 from cogitate.training.rewards.guard import Guard, GuardReport
-from cogitate.training.rewards.hacking import StepMeans
 from cogitate.training.rewards.judge_audit import JudgeAudit
-from cogitate.training.rewards.length import length_of
-from cogitate.training.rewards.outcome import failed, grade_of
 from cogitate.training.rewards.reward import Member
 from cogitate.training.rewards.weighted import Part, Scored, Weighted
 
-__all__ = ["PartReport", "RewardReport", "Rewarded", "reward_groups", "step_means"]
+__all__ = ["NOT_MEASURED", "PartReport", "RewardReport", "Rewarded", "reward_groups"]
+
+NOT_MEASURED = "how often it accepts what is wrong was NOT measured"
+"""Said of a judge without an audit."""
 
 
 class PartReport(BaseModel):
@@ -47,7 +45,7 @@ class PartReport(BaseModel):
             said += f" in [{self.least:g}, {self.most:g}]"
         text = f"{self.name} ({self.kind}, weight {self.weight:g}): {said}, {self.missing} missing"
         for audit in self.audits:
-            text += f"\n  judge: {audit or 'how often it accepts what is wrong was NOT measured'}"
+            text += f"\n  judge: {audit or NOT_MEASURED}"
         return text
 
 
@@ -105,36 +103,6 @@ async def reward_groups(
         errors=dict(Counter(one.error for one in flat if one.error)),
     )
     return Rewarded(guarded.groups, scored, report)
-
-
-async def step_means(
-    step: float, groups: Sequence[Sequence[Member]], rewarded: Rewarded
-) -> StepMeans | None:
-    """Return what a step of training came to, for `hacking_signs`.
-
-    Accuracy is what graders say of the solutions, whatever was paid for.
-
-    Args:
-        step: Its number.
-        groups: What was rewarded.
-        rewarded: With what.
-
-    Returns:
-        None where no sum is finite or no solution has a grade.
-    """
-    solutions = [m for group in groups for m in group if m.thought.kind is ThoughtKind.SOLUTION]
-    found = await gather(grade_of(graph, thought) for graph, thought in solutions)
-    grades = [grade for grade in found if grade is not None]
-    if not grades or rewarded.report.mean is None:
-        return None
-    written = [member for member in solutions if not failed(member.thought)]
-    return StepMeans(
-        step=step,
-        reward=rewarded.report.mean,
-        accuracy=sum(map(is_right, grades)) / len(grades),
-        length=sum(length_of(thought) for _, thought in written) / len(written),
-        format=sum(keeps_format(*member) or False for member in written) / len(written),
-    )
 
 
 def _part(part: Part, values: Sequence[float | None]) -> PartReport:

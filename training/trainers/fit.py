@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,9 @@ from pydantic import BaseModel, JsonValue
 
 from cogitate.errors import ConfigError
 from cogitate.training.checkpoint import Checkpoint
+from cogitate.training.rewards.hacking import StepMeans
 from cogitate.training.trainers.adapters import AdaLoRA, Adapter, allocation
+from cogitate.training.trainers.earned import from_log
 from cogitate.training.trainers.weights import Start, save
 from cogitate.training.trainers.work import Work, first_process, working_on
 
@@ -44,6 +46,8 @@ class Trained(NamedTuple):
     """What became of the other rows, and of those that were changed, by what it was."""
     metrics: Mapping[str, float]
     """What the trainer measured at its last step, by its own names."""
+    history: tuple[StepMeans, ...] = ()
+    """Of a training that samples: what its steps came to, for `rewards.hacking_signs`."""
 
     @property
     def adapter(self) -> Path:
@@ -85,16 +89,30 @@ class Run(NamedTuple):
             if isinstance(value, int | float) and name not in ("epoch", "step", "loss")
         }
         seconds = float(outcome.metrics["train_runtime"])
-        return self.close(losses, trainer.state.global_step, seconds, metrics)
+        history = from_log(logged)
+        return self.close(losses, trainer.state.global_step, seconds, metrics, history)
 
     def close(
-        self, losses: list[float], steps: int, seconds: float, metrics: Mapping[str, float]
+        self,
+        losses: list[float],
+        steps: int,
+        seconds: float,
+        metrics: Mapping[str, float],
+        history: Sequence[StepMeans] = (),
     ) -> Trained:
         """Write the record beside weights that are saved, and return what it came to."""
         if first_process():
             self._record(losses, metrics, seconds).save(self.work.finished)
-        counts = dict(self.counts)
-        return Trained(self.output, losses, steps, seconds, self.rows, counts, metrics)
+        return Trained(
+            self.output,
+            losses,
+            steps,
+            seconds,
+            self.rows,
+            dict(self.counts),
+            metrics,
+            tuple(history),
+        )
 
     def _record(
         self, losses: list[float], metrics: Mapping[str, float], seconds: float

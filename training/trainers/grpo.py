@@ -82,6 +82,8 @@ class GRPOSettings(BaseModel):
     """At which the policy's agents sample: log-probabilities are compared at it."""
     max_tokens: int = Field(default=512, ge=1)
     """Dr. GRPO divides by it: the most tokens of a reply."""
+    most_faulty: float = Field(default=0.1, ge=0, le=1)
+    """The share of a batch's rewards that may be no finite number; more end the training."""
     mask_truncated: bool = False
     """Learn nothing from replies that do not end with an end token."""
 
@@ -143,10 +145,13 @@ def train_grpo(
         on_step: For progress.
 
     Returns:
-        What it came to; see `group_advantages` for the counts.
+        What it came to; see `group_advantages` for the counts, and `hacking_signs` for what its
+        `history` tells.
 
     Raises:
         ConfigError: Too few starts, or weights that cannot be trained so.
+        EngineError: Every reply of a batch failed.
+        DataError: The reward is broken.
     """
     settings = settings or GRPOSettings()
     where = Start.at(base, start)
@@ -205,6 +210,7 @@ def _fit(
         group=settings.group,
         level=settings.advantages,
         scale=form.scale,
+        most_faulty=settings.most_faulty,
     )
 
     class OnOurs(GRPOTrainer):  # Any: what TRL's own methods take

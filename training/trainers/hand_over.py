@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from cogitate.errors import EngineError
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.background import Background
+from cogitate.training.trainers.earned import as_logged, refuse_broken, step_means
 from cogitate.training.trainers.fit import Run
 from cogitate.training.trainers.groups import Advantages, group_advantages
 from cogitate.training.trainers.sampling import CurrentWeights, Sampled, Sampler
@@ -36,6 +36,7 @@ class Batches:
         end: A token that stands for replies that failed.
         group: Replies to each start.
         level, scale: See `group_advantages`.
+        most_faulty: See `refuse_broken`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Batches:
         group: int,
         level: Literal["outcome", "process"],
         scale: Literal["std", "none"],
+        most_faulty: float,
     ) -> None:
         self._starts = starts
         self._sampler = sampler
@@ -59,6 +61,7 @@ class Batches:
         self._group = group
         self._level: Literal["outcome", "process"] = level
         self._scale: Literal["std", "none"] = scale
+        self._most_faulty = most_faulty
         self._now: Sequence[Sampled] = ()
         self._advantages: Advantages = []
         self._changed: Counter[str] = Counter()
@@ -67,14 +70,13 @@ class Batches:
         """Sample with the policy as it is now: TRL's `rollout_func`.
 
         Raises:
-            EngineError: Not one reply was written: there is nothing to go on with.
+            EngineError: Not one reply was written.
+            DataError: The reward is broken.
         """
         starts = [self._starts[int(prompt)] for prompt in prompts]
         weights = self._weights(trainer)
         self._now = self._loop.run(self._sampler(starts, weights))
-        if not any(one.completion_ids for one in self._now):
-            errors = Counter(one.error for one in self._now)
-            raise EngineError(f"every reply of a batch failed: {errors.most_common(1)[0][0]}")
+        refuse_broken(self._now, self._most_faulty)
         before = self._counts.copy()
         self._advantages = []
         for at in range(0, len(starts), self._group):
@@ -115,7 +117,7 @@ class Batches:
         return found_BT
 
     def metrics(self) -> dict[str, float]:
-        """Return what is logged of this batch: the parts of rewards, and what was caught."""
+        """Return what is logged of this batch: what it earned, by parts, and what was caught."""
         parts: dict[str, list[float]] = {}
         for one in self._now:
             for name, value in one.parts.items():
@@ -124,6 +126,7 @@ class Batches:
         groups = self._changed["groups"] or 1
         return {
             **means,
+            **as_logged(step_means(0, self._now)),
             "groups/silent": (
                 self._changed["equal"] + self._changed["empty"] + self._changed["alone"]
             )

@@ -222,7 +222,7 @@ class PolicyGradientTrainer(Generic[P]):
 
 def _numbers(metrics: StepMetrics) -> dict[str, float]:
     """What a reporter shows of a batch."""
-    found = metrics.model_dump(exclude={"step", "refused", "parts"})
+    found = metrics.model_dump(exclude={"step", "refused", "parts"}, exclude_none=True)
     counted = {f"refused/{why}": n for why, n in metrics.refused.items()}
     parts = {f"rewards/part/{name}": value for name, value in metrics.parts.items()}
     return {name: float(value) for name, value in (found | counted | parts).items()}

@@ -12,18 +12,18 @@ paid twice. Left out: all weights, whose engines would need a whole model for ea
 
 import math
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from cogitate.errors import ConfigError, EngineError
+from cogitate.errors import ConfigError
 from cogitate.training.described import described
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.adapters import LoRA
 from cogitate.training.trainers.background import Background
+from cogitate.training.trainers.earned import refuse_broken
 from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
 from cogitate.training.trainers.policy.rollouts import Rollout
 from cogitate.training.trainers.policy.settings import (
@@ -53,6 +53,8 @@ class PPOSettings(PolicyGradientSettings):
     """`prompts` counts starts. The value head begins with zeros, so it learns faster."""
     replies: int = Field(default=1, ge=1)
     """To each start."""
+    most_faulty: float = Field(default=0.1, ge=0, le=1)
+    """The share of a batch's rewards that may be no finite number; more end the training."""
     report_to: tuple[str, ...] = ()
     """Where metrics go as they come; see `trainers.reporters`."""
 
@@ -113,6 +115,7 @@ def train_ppo(
     Raises:
         ConfigError: No starts, or replies that cannot be trained on.
         EngineError: Every reply of a batch failed.
+        DataError: The reward is broken.
     """
     settings = settings or PPOSettings()
     assert settings.rank is not None
@@ -162,6 +165,8 @@ def rollout_of(one: Sampled, *, group: str = "", steps: bool = False) -> Rollout
         baseline=one.baseline,
         forced=one.forced,
         parts={name: part for name, part in one.parts.items() if math.isfinite(part)},
+        right=one.right,
+        formed=one.formed,
     )
 
 
@@ -194,9 +199,7 @@ def _fit(
         together()
         weights = CurrentWeights(f"hf/{run.start.folder}", str(work / "worn"), step)
         sampled = loop.run(sampler(asked, weights))
-        if not any(one.completion_ids for one in sampled):
-            errors = Counter(one.error for one in sampled)
-            raise EngineError(f"every reply of a batch failed: {errors.most_common(1)[0][0]}")
+        refuse_broken(sampled, settings.most_faulty)
         steps = settings.objective.estimator == "process"
         return [
             rollout_of(one, group=f"{start.problem}\n{start.prefix}", steps=steps)
@@ -215,11 +218,12 @@ def _fit(
         shutil.copy(work / "metrics.jsonl", run.work.finished)
     for one in steps:
         run.counts.update({"replies": one.rows + sum(one.refused.values()), **one.refused})
-    return run.close([one.loss for one in steps], trained.steps, trained.seconds, _last(steps[-1]))
+    losses, history = [one.loss for one in steps], [one.means for one in steps if one.means]
+    return run.close(losses, trained.steps, trained.seconds, _last(steps[-1]), history)
 
 
 def _last(metrics: "StepMetrics") -> dict[str, float]:
     """What the last step measured, in one row."""
-    numbers = metrics.model_dump(exclude={"step", "loss", "refused", "parts"})
+    numbers = metrics.model_dump(exclude={"step", "loss", "refused", "parts"}, exclude_none=True)
     parts = {f"rewards/part/{name}": value for name, value in metrics.parts.items()}
     return {name: float(value) for name, value in (numbers | parts).items()}

@@ -49,8 +49,12 @@ class Sampled:
     """What the greedy reply to the same start earned, where a trainer compares with it."""
     forced: int = 0
     """How many tokens at the beginning were given rather than sampled: they are imitated."""
+    right: bool | None = None
+    """Whether the team's answer is right, whatever was paid for; None where no grader can tell."""
+    formed: bool | None = None
+    """Whether the reply kept its format; None where it has none."""
     error: str = ""
-    """Why a failed one failed."""
+    """Why a failed one failed, or why there is no reward."""
 
 
 class Sampler(Protocol):

@@ -11,7 +11,7 @@ are now. Where all weights are trained, engines are opened anew for each batch.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from cogitate.agents import Team
@@ -20,7 +20,8 @@ from cogitate.graphs import Budget, Result, Strategy, Thought, ThoughtKind, asol
 from cogitate.graphs.gather import gather
 from cogitate.inference import Engines, Prefix
 from cogitate.tasks import Problem, grader_for
-from cogitate.training.rewards import GroupReward, Member, Reward, Weighted
+from cogitate.training.credit.outcomes import is_right
+from cogitate.training.rewards import GroupReward, Member, Reward, Weighted, grade_of, keeps_format
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.begun import Begun
 from cogitate.training.trainers.sampling import CurrentWeights, Sampled
@@ -85,7 +86,8 @@ class StrategySampler:
                 for result, thought in zip(results[at:end], written[at:end], strict=True)
             ]
             rewarded += await self._rewarded(members)
-        return rewarded
+        right = await gather(_right(result) for result in results)
+        return [replace(one, right=found) for one, found in zip(rewarded, right, strict=True)]
 
     async def close(self) -> None:
         """Close the engines that were opened by name."""
@@ -160,22 +162,26 @@ class StrategySampler:
         there = [member for member in members if isinstance(member, Member)]
         values: list[float | None]
         parts: list[Mapping[str, float]] = [{}] * len(there)
+        errors = [""] * len(there)
         reward = self.reward
         if isinstance(reward, Weighted):
             scored = await reward.of_members(there)
             values = [one.total for one in scored]
             parts = [_finite(one.parts) for one in scored]
+            errors = [one.error for one in scored]
         elif isinstance(reward, GroupReward):
             values = list(await reward.of_group(there))
         else:
             values = await gather(_one(reward, member) for member in there)
         found = iter(
-            self._sampled(member, value, kept)
-            for member, value, kept in zip(there, values, parts, strict=True)
+            self._sampled(member, value, kept, error)
+            for member, value, kept, error in zip(there, values, parts, errors, strict=True)
         )
         return [one if isinstance(one, Sampled) else next(found) for one in members]
 
-    def _sampled(self, member: Member, reward: float | None, parts: Mapping[str, float]) -> Sampled:
+    def _sampled(
+        self, member: Member, reward: float | None, parts: Mapping[str, float], error: str
+    ) -> Sampled:
         stream = _stream(member)
         first = stream[0].tokens
         assert first is not None
@@ -198,7 +204,17 @@ class StrategySampler:
             step_rewards=(*(step.scores.get(self.source) for step in stream[:-1]), reward),
             step_ends=tuple(ends),
             parts=parts,
+            formed=keeps_format(*member),
+            error=error,
         )
+
+
+async def _right(result: Result) -> bool | None:
+    """Whether the strategy's answer is right."""
+    if result.thought is None:
+        return None
+    grade = await grade_of(result.graph, result.thought)
+    return None if grade is None else is_right(grade)
 
 
 async def _one(reward: Reward, member: Member) -> float | None:

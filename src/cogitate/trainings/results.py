@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from cogitate.training.rewards import hacking_signs
 from cogitate.training.trainers import Trained
 from cogitate.trainings.told import Reported
 
@@ -11,14 +12,20 @@ if TYPE_CHECKING:
 __all__ = ["as_trained", "of_trained"]
 
 
-def of_trained(found: Trained) -> Reported:
-    """Tell what one trainer made."""
+def of_trained(found: Trained, *, outcome_weight: float = 1.0) -> Reported:
+    """Tell what one trainer made.
+
+    Args:
+        found: What it said.
+        outcome_weight: What the reward pays for a right answer more than for a wrong one.
+    """
     losses = found.losses
     loss = f", loss {losses[0]:.3f} to {losses[-1]:.3f}" if losses else ""
     left = ", ".join(f"{name}: {n}" for name, n in found.counts.items() if n)
     text = f"{found.folder}: {found.steps} steps on {found.rows} rows{loss}, {found.seconds:.0f} s"
+    signs = hacking_signs(found.history, outcome_weight=outcome_weight)
     return Reported(
-        f"{text}\n{left}" if left else text,
+        "\n".join([text, *([left] if left else []), *([str(signs)] if signs else [])]),
         {
             "folder": str(found.folder),
             "steps": found.steps,
@@ -27,6 +34,7 @@ def of_trained(found: Trained) -> Reported:
             "losses": list(found.losses),
             "counts": dict(found.counts),
             "metrics": dict(found.metrics),
+            "signs": None if signs is None else signs.model_dump(mode="json"),
         },
     )
 

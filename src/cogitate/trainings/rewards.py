@@ -6,10 +6,12 @@
     overlong = {limit = 256, cache = 64}
     outcome_model = {model = "hf/runs/orm", weight = 0.5}
 
-Left out: rewards of one's own, and a judge's audit, which take code.
+A judge is measured before the training: how often does it accept what is wrong? Left out: rewards
+of one's own, which take code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
@@ -17,12 +19,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from cogitate.agents import Verifier
 from cogitate.config import grader_named
 from cogitate.errors import ConfigError
+from cogitate.graphs.solve import wait_for
 from cogitate.inference import Engines
+from cogitate.tasks import Problem
 from cogitate.training.restarts import Starts
 from cogitate.training.rewards import (
     AgreementReward,
     FormatReward,
     Gated,
+    JudgeAudit,
     JudgeReward,
     LengthReward,
     ModelReward,
@@ -31,6 +36,8 @@ from cogitate.training.rewards import (
     Part,
     Reward,
     Weighted,
+    ajudge_audit,
+    known_answers,
 )
 from cogitate.training.rows import PromptRow
 
@@ -95,6 +102,9 @@ class _Judge(_Paid):
     """How often it is asked."""
     gated: bool = True
     """Ask only about what keeps the format: the rest gets 0."""
+    audit: int = Field(default=20, ge=0)
+    """Problems on which it is measured before the training: each with its own answer, with that of
+    another problem, and with ten texts that say nothing."""
 
 
 def _weight(given: object) -> object:
@@ -147,6 +157,40 @@ class Rewards(BaseModel):
             if told is not None:
                 made.append(Part(name, _reward(name, told, engines, starts), told.weight))
         return Weighted(made or [Part("grader", OutcomeReward())])
+
+    @property
+    def outcome_weight(self) -> float:
+        """What a right answer earns more than a wrong one, by the grader."""
+        if all(getattr(self, name) is None for name in type(self).model_fields):
+            return 1.0
+        told = self.grader
+        return 0.0 if told is None else told.weight * (told.right - told.wrong)
+
+    def audit(self, problems: Iterable[Problem]) -> JudgeAudit | None:
+        """Measure how often the judge accepts what is wrong.
+
+        Args:
+            problems: As many of the first as the judge's `audit` says are tried.
+
+        Returns:
+            None without a judge, where none are tried, or where no answer is known to be wrong.
+
+        Raises:
+            ConfigError: There is no such model.
+        """
+        told = self.judge
+        if told is None:
+            return None
+        some = list(islice((one for one in problems if one.reference is not None), told.audit))
+        return wait_for(_audit(told, some))
+
+
+async def _audit(told: _Judge, problems: Sequence[Problem]) -> JudgeAudit | None:
+    replies = await known_answers(problems)
+    if not replies:
+        return None
+    async with Engines() as engines:
+        return await ajudge_audit(_judge(told, engines), replies)
 
 
 def _reward(name: str, told: _Paid, engines: Engines, starts: Sequence[PromptRow]) -> Reward:

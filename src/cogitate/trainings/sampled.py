@@ -30,6 +30,7 @@ from cogitate.config import BudgetConfig
 from cogitate.graphs import Strategy, strategy_named
 from cogitate.inference import Engines
 from cogitate.training.loops.progress import Progress, of_steps
+from cogitate.training.rewards.report import NOT_MEASURED
 from cogitate.training.trainers import (
     CurrentWeights,
     DistillationSettings,
@@ -90,8 +91,10 @@ class Sampling(Told):
         """Train once, and judge what came of it."""
         found = starts_of(self.problems, self.rows or (), role=self._role, seed=self.seed)
         dev = None if self.dev is None else self.judging.unseen(self.dev, found.rows)
+        if first_process():
+            yield from self.measured(found)
         trained = self.train(found, Path(self.output), of_steps(progress, self.method))
-        yield of_trained(trained)
+        yield of_trained(trained, outcome_weight=self.outcome_weight)
         if dev is not None and first_process():
             where = Start.at(self.base, start_of(self.start))
             old = CurrentWeights(f"hf/{where.folder}", self.start, 0)
@@ -105,6 +108,15 @@ class Sampling(Told):
                 seed=self.seed,
                 progress=progress,
             )
+
+    def measured(self, starts: Starts) -> Iterator[Reported]:
+        """Measure first what the training will believe."""
+        return iter(())
+
+    @property
+    def outcome_weight(self) -> float:
+        """What a right answer earns more than a wrong one."""
+        return 0.0
 
     @abstractmethod
     def train(self, starts: Starts, output: Path, on_step: OnStep | None) -> Trained:
@@ -142,6 +154,21 @@ class PaidSampling(Sampling):
     @property
     def _role(self) -> Role:
         return self.role
+
+    @property
+    def outcome_weight(self) -> float:
+        """What a right answer earns more than a wrong one."""
+        return self.rewards.outcome_weight
+
+    def measured(self, starts: Starts) -> Iterator[Reported]:
+        """Audit the judge."""
+        if self.rewards.judge is None:
+            return
+        audit = self.rewards.audit(starts.known())
+        if audit is None:
+            yield Reported(f"the judge: {NOT_MEASURED}", {"audit": None})
+        else:
+            yield Reported(f"the judge {audit}", {"audit": audit.model_dump(mode="json")})
 
     def sampler(self, starts: Starts, *, temperature: float | None = None) -> Sampler:
         """Make who thinks with the policy, and is paid.

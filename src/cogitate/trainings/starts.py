@@ -1,7 +1,7 @@
 """Where a training that samples begins its episodes: problems, or rows of starts."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cogitate.agents import Brief, Generator
@@ -23,6 +23,13 @@ class Starts(NamedTuple):
     rows: list[PromptRow]
     problems: dict[str, Problem]
     """By id, where they are known: a grader may need more than a reference answer."""
+
+    def known(self) -> Iterator[Problem]:
+        """Each problem that episodes begin at, once, with all that is known of it."""
+        for row in {row.problem: row for row in self.rows}.values():
+            yield self.problems.get(row.problem) or Problem(
+                id=row.problem, prompt=row.question, reference=row.reference, kind=row.kind
+            )
 
 
 def starts_of(problems: str | None, rows: Sequence[str], *, role: str, seed: int) -> Starts:

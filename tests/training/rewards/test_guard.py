@@ -18,11 +18,9 @@ from cogitate.training.rewards import (
     Member,
     OutcomeReward,
     Part,
-    StepMeans,
     Weighted,
     judge_audit,
     reward_groups,
-    step_means,
 )
 
 NAN, INF = math.nan, math.inf
@@ -95,25 +93,6 @@ def test_groups_are_rewarded_with_every_part_logged() -> None:
     assert found.report.errors == {"own: RuntimeError: torn": 1}
     assert [one.total is None for one in found.scored[0]] == [False, False, True, False]
     assert "1 none, 1 NaN" in str(found.report)
-
-
-def test_a_step_is_summed_up_by_what_graders_say_whatever_was_paid_for() -> None:
-    async def always(_graph: ThoughtGraph, _thought: Thought) -> float | None:
-        return 1.0
-
-    groups = [group("42", "41"), group("41", "41")]
-    groups[1][0].thought.text = "I guess 41"
-    for i, member in enumerate([*groups[0], *groups[1]]):
-        member.thought.completion_tokens = 10 * i
-
-    async def summed() -> object:
-        rewarded = await reward_groups(Weighted((Part("own", always),)), groups)
-        assert rewarded.groups == [{}, {}]
-        return await step_means(3, groups, rewarded)
-
-    assert asyncio.run(summed()) == StepMeans(
-        step=3, reward=1, accuracy=0.25, length=15, format=0.75
-    )
 
 
 def test_a_judge_stands_apart_and_what_is_known_of_it_is_shown() -> None:

@@ -28,7 +28,9 @@ def history(
 
 
 def names(steps: list[StepMeans]) -> list[str]:
-    return [sign.name for sign in hacking_signs(steps).signs]
+    found = hacking_signs(steps)
+    assert found is not None
+    return [sign.name for sign in found.signs]
 
 
 def test_the_slope_and_its_interval_are_those_worked_by_hand() -> None:
@@ -56,6 +58,7 @@ def test_falling_accuracy_is_told_apart() -> None:
 
 def test_gains_of_format_alone_and_growing_replies_are_signs() -> None:
     found = hacking_signs(history(0.02, 0.0, length=10, format_=0.02))
+    assert found is not None
     assert [sign.name for sign in found.signs] == [
         "reward without accuracy",
         "format only",
@@ -69,7 +72,8 @@ def test_what_the_outcome_pays_is_no_excess() -> None:
         StepMeans(step=one.step, reward=2 * one.accuracy, accuracy=one.accuracy)
         for one in history(0, 0.02)
     ]
-    assert abs(hacking_signs(steps, outcome_weight=2).excess.value) < 1e-12
+    found = hacking_signs(steps, outcome_weight=2)
+    assert found is not None and abs(found.excess.value) < 1e-12
 
 
 def test_few_noisy_steps_are_said_to_tell_little() -> None:
@@ -78,10 +82,12 @@ def test_few_noisy_steps_are_said_to_tell_little() -> None:
         for i in range(4)
     ]
     found = hacking_signs(noisy)
-    assert not found.told and "too few, or too noisy" in str(found)
-    assert hacking_signs(history(0.02, 0.0)).told
+    assert found is not None and not found.told and "too few, or too noisy" in str(found)
+    found = hacking_signs(history(0.02, 0.0))
+    assert found is not None and found.told
 
 
 def test_fewer_than_three_steps_have_no_slope() -> None:
-    with pytest.raises(ConfigError, match="three or more"):
-        hacking_signs(history(0, 0, steps=2))
+    assert hacking_signs(history(0, 0, steps=2)) is None
+    with pytest.raises(ConfigError, match="not all the same"):
+        hacking_signs([*history(0, 0, steps=1)] * 3)

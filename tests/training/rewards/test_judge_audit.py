@@ -1,5 +1,7 @@
 """Judges that are fooled, and how it shows."""
 
+import asyncio
+
 import pytest
 
 import cogitate as cg
@@ -13,6 +15,7 @@ from cogitate.training.rewards import (
     JudgeReward,
     KnownReply,
     judge_audit,
+    known_answers,
     known_replies,
 )
 
@@ -85,3 +88,17 @@ def test_known_replies_come_from_graded_graphs() -> None:
 def test_an_audit_needs_what_is_known_to_be_wrong() -> None:
     with pytest.raises(ConfigError, match="known to be wrong"):
         judge_audit(judge(Scripted(["Score: 1"])), [r for r in REPLIES if r.right])
+
+
+def test_answers_of_other_problems_are_known_to_be_wrong_where_the_grader_says_so() -> None:
+    problems = [
+        Problem(id=str(i), prompt=f"{i}?", reference=reference)
+        for i, reference in enumerate(("42", "42.0", "7", None))
+    ]
+    found = asyncio.run(known_answers(problems))
+    assert [(one.problem.id, one.text, one.right) for one in found] == [
+        ("0", "Answer: 42", True), ("0", "Answer: 7", False),
+        ("1", "Answer: 42.0", True), ("1", "Answer: 7", False),
+        ("2", "Answer: 7", True), ("2", "Answer: 42", False),
+    ]  # fmt: skip
+    assert asyncio.run(known_answers(problems[:2])) == []  # both say the same

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from replay import Replay
 from small_rows import FAST, sft, start
 
-from cogitate.errors import ConfigError, EngineError
+from cogitate.errors import ConfigError, DataError, EngineError
 from cogitate.training import (
     Checkpoint,
     FullWeights,
@@ -20,6 +20,7 @@ from cogitate.training import (
     train_grpo,
     train_sft,
 )
+from cogitate.training.rewards import StepMeans
 from cogitate.training.trainers.adapters import Adapter
 from cogitate.training.trainers.grpo import Variant
 from cogitate.training.trainers.perplexity import perplexities
@@ -48,10 +49,12 @@ def probability(base: Path, adapter: Path | None, ids: tuple[int, ...]) -> float
 
 
 def test_what_is_rewarded_becomes_likelier(tiny_llama: Path, tmp_path: Path) -> None:
-    sampler = Replay([reply(GOOD, 1.0), reply(BAD, 0.0)])
+    sampler = Replay([reply(GOOD, 1.0, right=True), reply(BAD, 0.0, right=True, formed=False)])
     trained = train_grpo(
         [start("a"), start("b")], sampler, str(tiny_llama), tmp_path / "out", settings(steps=6)
     )
+    told = {"reward": 0.5, "accuracy": 1.0, "length": 3.0, "format": 0.0}
+    assert trained.history == tuple(StepMeans(step=i, **told) for i in range(1, 7))
     for ids, more in ((GOOD, True), (BAD, False)):
         before, after = (probability(tiny_llama, w, ids) for w in (None, trained.folder))
         assert (after > before) is more
@@ -160,7 +163,10 @@ def test_failed_replies_and_rewards_that_are_no_numbers_teach_nothing(
     tiny_llama: Path, tmp_path: Path
 ) -> None:
     sampler = Replay([Sampled(), reply(GOOD, math.inf)])
-    trained = train_grpo([start()], sampler, str(tiny_llama), tmp_path / "out", settings())
+    with pytest.raises(DataError, match="1 infinite"):
+        train_grpo([start()], sampler, str(tiny_llama), tmp_path / "out", settings())
+    patient = settings(most_faulty=1.0)
+    trained = train_grpo([start()], sampler, str(tiny_llama), tmp_path / "out", patient)
     assert trained.losses == [0.0]
     assert trained.counts == {"groups": 1, "replies": 2, "failed": 1, "infinite": 1, "empty": 1}
     assert probability(tiny_llama, trained.folder, GOOD) == pytest.approx(

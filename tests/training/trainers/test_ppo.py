@@ -8,8 +8,9 @@ from replay import Replay
 from safetensors.torch import load_file
 from small_rows import start
 
-from cogitate.errors import ConfigError, EngineError
+from cogitate.errors import ConfigError, DataError, EngineError
 from cogitate.training import Checkpoint, PPOSettings, Sampled, train_ppo
+from cogitate.training.rewards import StepMeans
 from cogitate.training.trainers.perplexity import perplexities
 from cogitate.training.trainers.policy import Schedule
 from cogitate.training.trainers.ppo import rollout_of
@@ -23,6 +24,7 @@ def reply(ids: tuple[int, ...], reward: float | None, prompt: tuple[int, ...] = 
     return Sampled(
         prompt_ids=prompt, completion_ids=ids, logprobs=(-2.0,) * len(ids), reward=reward,
         step_rewards=(reward,), step_ends=(len(ids) - 1,), parts={"outcome": reward or 0.0},
+        right=reward == 1,
     )  # fmt: skip
 
 
@@ -58,6 +60,7 @@ def test_what_is_rewarded_becomes_likelier_and_each_batch_wears_it(
     assert trained.counts == {"replies": 8}
     assert trained.steps == len(trained.losses) == 4
     assert trained.metrics["reward"] == trained.metrics["rewards/part/outcome"] == 0.5
+    assert trained.history[-1] == StepMeans(step=3, reward=0.5, accuracy=0.5, length=3)
     assert sampler.closed
     assert Checkpoint.load(trained.folder).method == "ppo-lora"
     assert {path.name for path in trained.folder.iterdir()} >= {
@@ -122,10 +125,12 @@ def test_replies_that_failed_or_earned_nothing_are_counted(
     tiny_llama: Path, tmp_path: Path
 ) -> None:
     replies = [reply(GOOD, 1.0), Sampled(error="no answer"), reply(BAD, float("nan"))]
-    trained = train_ppo(
-        [start()], Replay([*replies, reply(BAD, None)]), str(tiny_llama), tmp_path / "out",
-        settings(replies=4),
-    )  # fmt: skip
+    sampler = Replay([*replies, reply(BAD, None)])
+    how = settings(replies=4)
+    with pytest.raises(DataError, match="2 of 3 rewards are no finite number"):
+        train_ppo([start()], sampler, str(tiny_llama), tmp_path / "out", how)
+    patient = how.model_copy(update={"most_faulty": 1.0})
+    trained = train_ppo([start()], sampler, str(tiny_llama), tmp_path / "out", patient)
     assert trained.counts == {"replies": 4, "empty": 1, "not finite": 1, "no reward": 1}
 
 

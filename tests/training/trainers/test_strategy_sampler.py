@@ -76,6 +76,8 @@ def test_a_reply_is_trained_with_its_own_tokens() -> None:
         reward=1.0,
         step_rewards=(1.0,),
         step_ends=(2,),
+        right=False,
+        formed=False,
     )
 
 
@@ -180,6 +182,18 @@ def test_a_reward_that_compares_sees_each_group_by_itself() -> None:
     assert [one.reward for one in found] == [0.0, 1.0, 0.0, 1.0, 2.0]
 
 
+def test_whether_the_team_is_right_is_told_whoever_is_trained_and_paid() -> None:
+    def play(request: Request) -> Completion:
+        text = {"generator": "41", "critic": "Accept: no", "refiner": "Answer: 42"}[request.role]
+        return Completion(text=text, prompt_ids=(0,), token_ids=(1,), logprobs=(-0.5,))
+
+    made = sampler(cg.SelfRefine(rounds=1), team=lambda _: cg.Team.of(Scripted(play)))
+    for role, formed in (("generator", False), ("critic", True), ("refiner", True)):
+        made.role = role
+        [found] = sample(made, start())
+        assert (found.right, found.formed) == (True, formed)
+
+
 async def nothing(graph: ThoughtGraph, thought: Thought) -> float | None:
     return None
 
@@ -190,7 +204,15 @@ def test_the_parts_of_a_sum_are_kept_for_the_log() -> None:
     [found] = sample(sampler(cg.Direct(), reward=whole), start())
     assert (found.reward, found.parts) == (1.5, {"length": 1.0, "half": 1.0})
     [found] = sample(sampler(cg.Direct(), reward=broken), start())
-    assert (found.reward, found.parts) == (None, {"length": 1.0})
+    assert (found.reward, found.parts, found.error) == (None, {"length": 1.0}, "")
+
+
+def test_what_a_part_failed_with_is_told() -> None:
+    async def fails(graph: ThoughtGraph, thought: Thought) -> float | None:
+        raise TimeoutError("slow")
+
+    [found] = sample(sampler(cg.Direct(), reward=Weighted((Part("own", fails),))), start())
+    assert (found.reward, found.error) == (None, "own: TimeoutError: slow")
 
 
 def test_rollouts_of_one_start_differ_and_come_again_with_the_same_seed(tiny_llama: Path) -> None:

@@ -1,12 +1,13 @@
 """What one batch came to, as numbers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from cogitate.training.objectives import explained_variance
+from cogitate.training.rewards.hacking import StepMeans
 from cogitate.training.trainers.policy.batch import Scored
 from cogitate.training.trainers.policy.loss import SUMS
 from cogitate.training.trainers.policy.rollouts import Admitted, Rollout
@@ -30,6 +31,10 @@ class StepMetrics(BaseModel):
     """Mean."""
     parts: dict[str, FiniteFloat] = {}
     """Of the rewards, by name: the mean over those rollouts that have it."""
+    accuracy: FiniteFloat | None = None
+    """The share that graders find right, of those of which they can tell."""
+    format: FiniteFloat | None = None
+    """The share that kept its format, of those that have one."""
     tokens: int
     """That the policy chose."""
     loss: FiniteFloat = 0.0
@@ -53,6 +58,19 @@ class StepMetrics(BaseModel):
     """Optimiser steps that were not, for their gradient was no finite number."""
     fraction: FiniteFloat = 0.0
     """Of TRPO's whole step."""
+
+    @property
+    def means(self) -> StepMeans | None:
+        """What `hacking_signs` looks at; None where no grader could tell."""
+        if self.accuracy is None:
+            return None
+        return StepMeans(
+            step=self.step,
+            reward=self.reward,
+            accuracy=self.accuracy,
+            length=self.tokens / self.rows,
+            format=self.format,
+        )
 
 
 class Tally:
@@ -104,6 +122,8 @@ class Tally:
             equal_groups=self._admitted.equal_groups,
             reward=self._reward,
             parts=_means(self._admitted.rows),
+            accuracy=_share(row.right for row in self._admitted.rows),
+            format=_share(row.formed for row in self._admitted.rows),
             tokens=self._tokens,
             gradient_norm=sum(self._norms) / steps,
             explained_variance=self._explained,
@@ -113,6 +133,11 @@ class Tally:
             **means,
             **more,
         )
+
+
+def _share(said: Iterable[bool | None]) -> float | None:
+    there = [one for one in said if one is not None]
+    return sum(there) / len(there) if there else None
 
 
 def _means(rows: Sequence[Rollout]) -> dict[str, float]:

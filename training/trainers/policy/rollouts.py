@@ -49,6 +49,10 @@ class Rollout(BaseModel):
     """How many tokens at the beginning are those of a given response: for MIXER."""
     parts: dict[str, FiniteFloat] = {}
     """What the reward is made of, by name, for the log."""
+    right: bool | None = None
+    """Whether graders find the answer right, whatever was paid for."""
+    formed: bool | None = None
+    """Whether it kept its format."""
 
     @model_validator(mode="after")
     def _check(self) -> "Rollout":
