@@ -171,12 +171,12 @@ def _holds(equation: tuple[str, str]) -> bool:
 class Replay:
     """Gives rollouts again that were sampled once."""
 
-    def __init__(self, rollouts: Sequence[training.Sampled]) -> None:
+    def __init__(self, rollouts: Sequence[training.Rollout]) -> None:
         self._rollouts, self._next = list(rollouts), 0
 
     async def __call__(
         self, starts: Sequence[PromptRow], weights: training.CurrentWeights
-    ) -> Sequence[training.Sampled]:
+    ) -> Sequence[training.Rollout]:
         """Return the next ones, whatever was asked."""
         self._next += len(starts)
         return self._rollouts[self._next - len(starts) : self._next]
@@ -202,10 +202,10 @@ def credit() -> None:
         print(level, dict(trained.counts))
 
 
-def now_and_then(group: int) -> list[tuple[Problem, list[training.Sampled]]]:
+def now_and_then(group: int) -> list[tuple[Problem, list[training.Rollout]]]:
     """Problems that the first adapter solves in some of its tries, with these tries."""
     problems = list(sums(TRIED, TRAIN + 50_000))
-    path, kind = OUTPUT / "tries.json", TypeAdapter(list[training.Sampled])
+    path, kind = OUTPUT / "tries.json", TypeAdapter(list[training.Rollout])
     if not path.exists():
         weights = training.CurrentWeights(MODEL, str(start()), 0)
         made = sampler(problems, seed=2)
@@ -227,7 +227,7 @@ def now_and_then(group: int) -> list[tuple[Problem, list[training.Sampled]]]:
     return chosen
 
 
-def with_steps(one: training.Sampled, encoder: Encoder) -> training.Sampled:
+def with_steps(one: training.Rollout, encoder: Encoder) -> training.Rollout:
     """A rollout whose lines are steps: what a rule says of each, and the grade of the last."""
     ids = one.completion_ids
     texts = [encoder.decode([token]) for token in ids]
@@ -236,7 +236,7 @@ def with_steps(one: training.Sampled, encoder: Encoder) -> training.Sampled:
     if one.error or len(lines) != len(ends) + 1:
         ends, lines = [], lines[-1:]
     values = [*steps_of("\n".join(lines))[:-1], one.reward]
-    return training.Sampled(
+    return training.Rollout(
         prompt_ids=one.prompt_ids,
         completion_ids=ids,
         logprobs=one.logprobs,

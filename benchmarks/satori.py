@@ -285,7 +285,7 @@ class _Measurement:
             seed=9,
         )
 
-        async def sample() -> Sequence[training.Sampled]:
+        async def sample() -> Sequence[training.Rollout]:
             starts = [state for state in states for _ in range(self.size.again)]
             try:
                 return await sampler(starts, training.CurrentWeights(f"hf/{folder}", None, 0))

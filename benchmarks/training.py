@@ -36,7 +36,7 @@ from cogitate.training import (
     LoRA,
     Optimisation,
     PPOSettings,
-    Sampled,
+    Rollout,
     SFTSettings,
     train_dpo,
     train_grpo,
@@ -95,10 +95,10 @@ class Replay:
 
     async def __call__(
         self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
+    ) -> Sequence[Rollout]:
         """Return the same replies each time."""
         return [
-            Sampled(
+            Rollout(
                 prompt_ids=self.data.prompts[int(row.problem)],
                 completion_ids=self.data.replies[i % len(self.data.replies)],
                 logprobs=(-1.0,) * REPLY,

@@ -23,7 +23,8 @@ from cogitate.memory.whole_file import whole_file
 from cogitate.training.intervals import Interval, wilson
 from cogitate.training.rewards import ReflectionReward
 from cogitate.training.rows import PromptRow
-from cogitate.training.trainers.sampling import CurrentWeights, Sampled, Sampler
+from cogitate.training.trainers.rollout import Rollout
+from cogitate.training.trainers.sampling import CurrentWeights, Sampler
 from cogitate.training.trainers.work import first_process
 
 __all__ = ["ReflectRates", "Starts", "Watched", "choose_starts", "read_rates", "sum_of_rates"]
@@ -130,7 +131,7 @@ class Watched:
 
     async def __call__(
         self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
+    ) -> Sequence[Rollout]:
         """Sample, and write the rates down."""
         sampled = await self.sampler(starts, weights)
         counts = Counter({"tokens": sum(len(one.completion_ids) for one in sampled)})

@@ -27,7 +27,7 @@ NO_METHODS = {
     # What a method is told, and what it comes to; names that end in Settings or Report are too.
     "trainers": {
         "CurrentWeights", "DPOLoss", "Fitted", "OREOTrained", "Objective", "Optimisation",
-        "PolicyTrained", "Rollout", "Rollouts", "SafetyPair", "Sampled", "Sampler", "Schedule",
+        "PolicyTrained", "Rollout", "Rollouts", "SafetyPair", "Sampler", "Schedule",
         "StepMetrics", "StrategySampler", "Trained",
     },
     # What stands between rewards and a trainer, or measures them; a reward's own question.

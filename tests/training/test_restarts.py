@@ -12,7 +12,7 @@ from cogitate.errors import DataError
 from cogitate.graphs import run
 from cogitate.inference import Request, Scripted
 from cogitate.tasks import Problem
-from cogitate.training import CurrentWeights, Sampled, StrategySampler, harvest
+from cogitate.training import CurrentWeights, Rollout, StrategySampler, harvest
 from cogitate.training.restarts import (
     ReflectRates,
     Watched,
@@ -120,8 +120,8 @@ class Fixed:
 
     async def __call__(
         self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
-        return [Sampled(parts={} if o is None else {"outcome": o}) for o in self.outcomes]
+    ) -> Sequence[Rollout]:
+        return [Rollout(parts={} if o is None else {"outcome": o}) for o in self.outcomes]
 
     async def close(self) -> None:
         pass

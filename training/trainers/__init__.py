@@ -22,7 +22,8 @@ from cogitate.training.trainers.ppo import PPOSettings, train_ppo
 from cogitate.training.trainers.process_model import ProcessModelSettings, train_process_model
 from cogitate.training.trainers.ranking_model import RankingModelSettings, train_ranking_model
 from cogitate.training.trainers.reward_model import RewardModelSettings, train_reward_model
-from cogitate.training.trainers.sampling import CurrentWeights, Sampled, Sampler
+from cogitate.training.trainers.rollout import Rollout
+from cogitate.training.trainers.sampling import CurrentWeights, Sampler
 from cogitate.training.trainers.sft import SFTSettings, train_sft
 from cogitate.training.trainers.strategy_sampler import StrategySampler
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from cogitate.training.trainers.policy import (
         Objective,
         PolicyGradientSettings,
-        Rollout,
         Rollouts,
         Schedule,
         StepMetrics,
@@ -76,7 +76,6 @@ __all__ = [
     "Rollouts",
     "SFTSettings",
     "SafetyPair",
-    "Sampled",
     "Sampler",
     "Schedule",
     "StepMetrics",
@@ -108,7 +107,6 @@ def __getattr__(name: str) -> object:
         "policy": (
             "Objective",
             "PolicyGradientSettings",
-            "Rollout",
             "Rollouts",
             "Schedule",
             "StepMetrics",

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from cogitate.errors import DataError, EngineError
 from cogitate.training.rewards.guard import Guard
 from cogitate.training.rewards.hacking import StepMeans
-from cogitate.training.trainers.sampling import Sampled
+from cogitate.training.trainers.rollout import Rollout
 
-__all__ = ["as_logged", "from_log", "refuse_broken", "step_means"]
+__all__ = ["as_logged", "from_log", "part_means", "refuse_broken", "step_means"]
 
 _LOGGED = "episodes/"
 
 
-def refuse_broken(batch: Sequence[Sampled], most_faulty: float) -> None:
+def refuse_broken(batch: Sequence[Rollout], most_faulty: float) -> None:
     """End a training whose engines or whose reward do not work.
 
     Args:
@@ -36,7 +36,7 @@ def refuse_broken(batch: Sequence[Sampled], most_faulty: float) -> None:
         raise DataError(f"{error}{_most_common(errors)}") from None
 
 
-def step_means(step: float, batch: Sequence[Sampled]) -> StepMeans | None:
+def step_means(step: float, batch: Sequence[Rollout]) -> StepMeans | None:
     """Return what a step of training came to, for `hacking_signs`.
 
     Accuracy is what graders say of the team's answers, whatever was paid for.
@@ -57,6 +57,16 @@ def step_means(step: float, batch: Sequence[Sampled]) -> StepMeans | None:
         length=sum(lengths) / len(lengths),
         format=sum(formed) / len(formed) if formed else None,
     )
+
+
+def part_means(batch: Iterable[Rollout]) -> dict[str, float]:
+    """Return the mean of each part of the rewards, of those rollouts that have it."""
+    parts: dict[str, list[float]] = {}
+    for one in batch:
+        for name, value in one.parts.items():
+            if math.isfinite(value):
+                parts.setdefault(name, []).append(value)
+    return {name: math.fsum(values) / len(values) for name, values in parts.items()}
 
 
 def as_logged(means: StepMeans | None) -> dict[str, float]:
@@ -81,7 +91,7 @@ def from_log(entries: Iterable[Mapping[str, object]]) -> tuple[StepMeans, ...]:
     )
 
 
-def _whole(one: Sampled) -> float | None:
+def _whole(one: Rollout) -> float | None:
     """The reward of the whole; where steps alone have any, that of the last."""
     return one.step_rewards[-1] if one.reward is None and one.step_rewards else one.reward
 

@@ -5,11 +5,12 @@ nothing that is known teaches nothing: its replies lose their reward, and are co
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cogitate.graphs import gather
 from cogitate.training.rows import PromptRow
-from cogitate.training.trainers.sampling import CurrentWeights, Sampled, Sampler
+from cogitate.training.trainers.rollout import Rollout
+from cogitate.training.trainers.sampling import CurrentWeights, Sampler
 
 __all__ = ["WithGreedy"]
 
@@ -24,7 +25,7 @@ class WithGreedy:
 
     async def __call__(
         self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
+    ) -> Sequence[Rollout]:
         """Sample both."""
         distinct = {_key(start): start for start in starts}
         sampled, greedy = await gather(
@@ -51,7 +52,8 @@ def _key(start: PromptRow) -> tuple[str, str]:
     return start.problem, start.prefix
 
 
-def _against(one: Sampled, baseline: float | None) -> Sampled:
+def _against(one: Rollout, baseline: float | None) -> Rollout:
     if baseline is None:
-        return replace(one, reward=None, step_rewards=(), step_ends=(), baseline=0.0)
-    return replace(one, baseline=baseline)
+        nothing = {"reward": None, "step_rewards": (), "step_ends": (), "baseline": 0.0}
+        return one.model_copy(update=nothing)
+    return one.model_copy(update={"baseline": baseline})

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from cogitate.training.credit import group_relative, process_group_relative
-from cogitate.training.trainers.sampling import Sampled
+from cogitate.training.trainers.rollout import Rollout
 
 __all__ = ["Advantages", "group_advantages"]
 
@@ -20,7 +20,7 @@ Advantages = list[tuple[float, ...]]
 
 
 def group_advantages(
-    group: Sequence[Sampled],
+    group: Sequence[Rollout],
     counts: Counter[str],
     *,
     level: Literal["outcome", "process"] = "outcome",
@@ -57,12 +57,12 @@ def group_advantages(
     return found
 
 
-def _rewards(one: Sampled, level: Literal["outcome", "process"]) -> list[float]:
+def _rewards(one: Rollout, level: Literal["outcome", "process"]) -> list[float]:
     rewards = one.step_rewards if level == "process" else (one.reward,)
     return [reward for reward in rewards if reward is not None]
 
 
-def _is_sound(one: Sampled, counts: Counter[str], level: Literal["outcome", "process"]) -> bool:
+def _is_sound(one: Rollout, counts: Counter[str], level: Literal["outcome", "process"]) -> bool:
     if not one.completion_ids:
         counts["failed"] += 1
         return False
@@ -82,7 +82,7 @@ def _is_sound(one: Sampled, counts: Counter[str], level: Literal["outcome", "pro
     return True
 
 
-def _spread(one: Sampled, advantages: Sequence[float]) -> tuple[float, ...]:
+def _spread(one: Rollout, advantages: Sequence[float]) -> tuple[float, ...]:
     """Give each token the advantage of the step that it is in."""
     ends = one.step_ends if len(advantages) > 1 else (len(one.completion_ids) - 1,)
     spread: list[float] = []

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.background import Background
-from cogitate.training.trainers.earned import as_logged, refuse_broken, step_means
+from cogitate.training.trainers.earned import as_logged, part_means, refuse_broken, step_means
 from cogitate.training.trainers.fit import Run
 from cogitate.training.trainers.groups import Advantages, group_advantages
-from cogitate.training.trainers.sampling import CurrentWeights, Sampled, Sampler
+from cogitate.training.trainers.rollout import Rollout
+from cogitate.training.trainers.sampling import CurrentWeights, Sampler
 from cogitate.training.trainers.weights import save
 from cogitate.training.trainers.work import together
 
@@ -62,7 +63,7 @@ class Batches:
         self._level: Literal["outcome", "process"] = level
         self._scale: Literal["std", "none"] = scale
         self._most_faulty = most_faulty
-        self._now: Sequence[Sampled] = ()
+        self._now: Sequence[Rollout] = ()
         self._advantages: Advantages = []
         self._changed: Counter[str] = Counter()
 
@@ -118,14 +119,10 @@ class Batches:
 
     def metrics(self) -> dict[str, float]:
         """Return what is logged of this batch: what it earned, by parts, and what was caught."""
-        parts: dict[str, list[float]] = {}
-        for one in self._now:
-            for name, value in one.parts.items():
-                parts.setdefault(f"rewards/part/{name}", []).append(value)
-        means = {name: sum(values) / len(values) for name, values in parts.items()}
+        parts = part_means(self._now).items()
         groups = self._changed["groups"] or 1
         return {
-            **means,
+            **{f"rewards/part/{name}": mean for name, mean in parts},
             **as_logged(step_means(0, self._now)),
             "groups/silent": (
                 self._changed["equal"] + self._changed["empty"] + self._changed["alone"]

@@ -6,12 +6,13 @@ it, where the paper samples as many tokens as were given.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cogitate.training.rows import PromptRow
-from cogitate.training.trainers.sampling import CurrentWeights, Sampled, Sampler
+from cogitate.training.trainers.rollout import Rollout
+from cogitate.training.trainers.sampling import CurrentWeights, Sampler
 
 __all__ = ["Given", "MixedSampler", "TailSchedule"]
 
@@ -50,7 +51,7 @@ class MixedSampler:
 
     async def __call__(
         self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
+    ) -> Sequence[Rollout]:
         """Sample the ends."""
         given = [self.given[start.problem] for start in starts]
         forced = [self._forced(one, weights.step) for one in given]
@@ -79,10 +80,10 @@ class MixedSampler:
         return one.completion_ids[: length - tail]
 
 
-def _imitated(one: Given) -> Sampled:
+def _imitated(one: Given) -> Rollout:
     """A response that is given whole: its reward says nothing, for it is imitated."""
     n = len(one.completion_ids)
-    return Sampled(
+    return Rollout(
         prompt_ids=one.prompt_ids,
         completion_ids=one.completion_ids,
         logprobs=(0.0,) * n,
@@ -91,19 +92,20 @@ def _imitated(one: Given) -> Sampled:
     )
 
 
-def _joined(one: Sampled, forced: tuple[int, ...]) -> Sampled:
+def _joined(one: Rollout, forced: tuple[int, ...]) -> Rollout:
     """Take the given beginning out of the prompt: it is trained."""
     n = len(forced)
     if not n or not one.completion_ids:
         return one
     begins = one.prompt_ids[-n:] == forced
     assert begins, "a restart ends its prompt with the tokens that it was given"
-    return replace(
-        one,
-        prompt_ids=one.prompt_ids[:-n],
-        completion_ids=(*forced, *one.completion_ids),
-        logprobs=None if one.logprobs is None else (*((0.0,) * n), *one.logprobs),
-        step_rewards=(),
-        step_ends=(),
-        forced=n,
+    return one.model_copy(
+        update={
+            "prompt_ids": one.prompt_ids[:-n],
+            "completion_ids": (*forced, *one.completion_ids),
+            "logprobs": None if one.logprobs is None else (*((0.0,) * n), *one.logprobs),
+            "step_rewards": (),
+            "step_ends": (),
+            "forced": n,
+        }
     )

@@ -29,8 +29,8 @@ from cogitate.training.objectives import token_log_probs
 from cogitate.training.rows import Reply
 from cogitate.training.trainers.policy.batch import Batch, Scored, collate
 from cogitate.training.trainers.policy.policy import Policy, Predicted
-from cogitate.training.trainers.policy.rollouts import Rollout
 from cogitate.training.trainers.reporters import finish
+from cogitate.training.trainers.rollout import Rollout
 from cogitate.training.trainers.weights import Start
 
 __all__ = [

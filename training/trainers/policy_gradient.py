@@ -29,13 +29,13 @@ from cogitate.training.trainers.policy import (
     LanguagePolicy,
     Learner,
     PolicyGradientSettings,
-    Rollout,
     Rollouts,
     StepMetrics,
     load_policy,
 )
 from cogitate.training.trainers.policy.state import restore, save
 from cogitate.training.trainers.reporters import finish
+from cogitate.training.trainers.rollout import Rollout
 from cogitate.training.trainers.weights import Start
 
 __all__ = ["PolicyGradientTrainer", "PolicyTrained"]
@@ -176,7 +176,7 @@ class PolicyGradientTrainer(Generic[P]):
         produced = list(rollouts(mine, step)) if mine else []
         everything: list[Rollout] = gather_object(produced)
         for row in everything:
-            ids = (*row.prompt_ids, *(row.completion_ids or ()))
+            ids = (*row.prompt_ids, *row.completion_ids)
             if not all(0 <= one < self._vocabulary for one in ids):
                 raise ConfigError(
                     f"a rollout has token ids outside this model's {self._vocabulary}: sample with "

@@ -2,7 +2,7 @@
 
 Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347) with a value head, GAE and a
 KL to the reference in each token's reward; `PolicyGradientTrainer` has it, and this module is where
-a `Sampled` reply becomes a `Rollout` of it. Before each batch the adapter is written to a folder,
+it meets a sampler. Before each batch the adapter is written to a folder,
 which the team's engines wear.
 
 Departure: a reply that was cut by the token limit has been judged as it stands, so its end is an
@@ -10,7 +10,6 @@ end. The value of its last state is not put in for a rest that nobody will see: 
 paid twice. Left out: all weights, whose engines would need a whole model for each batch.
 """
 
-import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,28 +17,27 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from cogitate.errors import ConfigError
 from cogitate.training.described import described
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.adapters import LoRA
 from cogitate.training.trainers.background import Background
 from cogitate.training.trainers.earned import refuse_broken
 from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
-from cogitate.training.trainers.policy.rollouts import Rollout
 from cogitate.training.trainers.policy.settings import (
     Objective,
     PolicyGradientSettings,
     Schedule,
 )
 from cogitate.training.trainers.reporters import reporting
-from cogitate.training.trainers.sampling import CurrentWeights, Sampled, Sampler
+from cogitate.training.trainers.rollout import Rollout
+from cogitate.training.trainers.sampling import CurrentWeights, Sampler
 from cogitate.training.trainers.weights import Start
 from cogitate.training.trainers.work import first_process, together
 
 if TYPE_CHECKING:
     from cogitate.training.trainers.policy.metrics import StepMetrics
 
-__all__ = ["PPOSettings", "rollout_of", "train_ppo"]
+__all__ = ["PPOSettings", "as_asked", "train_ppo"]
 
 
 class PPOSettings(PolicyGradientSettings):
@@ -138,36 +136,10 @@ def train_ppo(
             loop.run(sampler.close())
 
 
-def rollout_of(one: Sampled, *, group: str = "", steps: bool = False) -> Rollout:
-    """Return what the policy-gradient trainer learns from.
-
-    Args:
-        one: A reply; one that failed becomes a rollout without tokens, which is refused and
-            counted.
-        group: Of all replies to the same start.
-        steps: Reward each step by itself, the last one by the reward of the whole.
-
-    Raises:
-        ConfigError: It brings advantages of its own.
-    """
-    if one.advantages is not None:
-        raise ConfigError(
-            "this trainer finds the advantages itself: give a sampler without them, or train_grpo"
-        )
-    return Rollout(
-        prompt_ids=one.prompt_ids or (0,),
-        completion_ids=one.completion_ids,
-        logprobs=one.logprobs if one.completion_ids else (),
-        reward=None if steps else one.reward,
-        step_rewards=one.step_rewards if steps else (),
-        step_ends=one.step_ends if steps else (),
-        group=group,
-        baseline=one.baseline,
-        forced=one.forced,
-        parts={name: part for name, part in one.parts.items() if math.isfinite(part)},
-        right=one.right,
-        formed=one.formed,
-    )
+def as_asked(one: Rollout, start: PromptRow, *, steps: bool) -> Rollout:
+    """A reply in the group of its start, rewarded as a whole or step by step."""
+    other = {"reward": None} if steps else {"step_rewards": (), "step_ends": ()}
+    return one.model_copy(update={"group": f"{start.problem}\n{start.prefix}", **other})
 
 
 def _fit(
@@ -202,8 +174,7 @@ def _fit(
         refuse_broken(sampled, settings.most_faulty)
         steps = settings.objective.estimator == "process"
         return [
-            rollout_of(one, group=f"{start.problem}\n{start.prefix}", steps=steps)
-            for start, one in zip(asked, sampled, strict=True)
+            as_asked(one, start, steps=steps) for start, one in zip(asked, sampled, strict=True)
         ]
 
     def tell(metrics: "StepMetrics") -> None:

@@ -11,7 +11,7 @@ are now. Where all weights are trained, engines are opened anew for each batch.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from cogitate.agents import Team
@@ -24,7 +24,8 @@ from cogitate.training.credit.outcomes import is_right
 from cogitate.training.rewards import GroupReward, Member, Reward, Weighted, grade_of, keeps_format
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.begun import Begun
-from cogitate.training.trainers.sampling import CurrentWeights, Sampled
+from cogitate.training.trainers.rollout import Rollout
+from cogitate.training.trainers.sampling import CurrentWeights
 
 __all__ = ["StrategySampler"]
 
@@ -57,7 +58,7 @@ class StrategySampler:
 
     async def __call__(
         self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
+    ) -> Sequence[Rollout]:
         """Think about each start, all at once, and reward what was written.
 
         Raises:
@@ -77,17 +78,20 @@ class StrategySampler:
         written = [
             self._written(result, start) for result, start in zip(results, starts, strict=True)
         ]
-        rewarded: list[Sampled] = []
+        rewarded: list[Rollout] = []
         for at, end in _groups(starts):
             members = [
-                Sampled(error="; ".join(result.errors) or f"the {self.role} wrote nothing")
+                Rollout(error="; ".join(result.errors) or f"the {self.role} wrote nothing")
                 if thought is None
                 else Member(result.graph, thought)
                 for result, thought in zip(results[at:end], written[at:end], strict=True)
             ]
             rewarded += await self._rewarded(members)
         right = await gather(_right(result) for result in results)
-        return [replace(one, right=found) for one, found in zip(rewarded, right, strict=True)]
+        return [
+            one.model_copy(update={"right": found})
+            for one, found in zip(rewarded, right, strict=True)
+        ]
 
     async def close(self) -> None:
         """Close the engines that were opened by name."""
@@ -157,7 +161,7 @@ class StrategySampler:
             return result.thought
         return own[-1] if own else None
 
-    async def _rewarded(self, members: Sequence[Member | Sampled]) -> list[Sampled]:
+    async def _rewarded(self, members: Sequence[Member | Rollout]) -> list[Rollout]:
         """Reward what was written; what failed stays as it is."""
         there = [member for member in members if isinstance(member, Member)]
         values: list[float | None]
@@ -177,11 +181,11 @@ class StrategySampler:
             self._sampled(member, value, kept, error)
             for member, value, kept, error in zip(there, values, parts, errors, strict=True)
         )
-        return [one if isinstance(one, Sampled) else next(found) for one in members]
+        return [one if isinstance(one, Rollout) else next(found) for one in members]
 
     def _sampled(
         self, member: Member, reward: float | None, parts: Mapping[str, float], error: str
-    ) -> Sampled:
+    ) -> Rollout:
         stream = _stream(member)
         first = stream[0].tokens
         assert first is not None
@@ -196,7 +200,7 @@ class StrategySampler:
                 logprobs = None
             else:
                 logprobs += thought.tokens.logprobs
-        return Sampled(
+        return Rollout(
             prompt_ids=first.prompt_ids,
             completion_ids=tuple(ids),
             logprobs=None if logprobs is None else tuple(logprobs),

@@ -7,10 +7,10 @@ from pathlib import Path
 from cogitate.training.trainers.policy import (
     Objective,
     PolicyGradientSettings,
-    Rollout,
     Schedule,
 )
 from cogitate.training.trainers.policy_gradient import PolicyGradientTrainer
+from cogitate.training.trainers.rollout import Rollout
 
 
 def rollouts(prompts: Sequence[int], step: int) -> list[Rollout]:

@@ -5,13 +5,13 @@ import math
 import pytest
 
 from cogitate.errors import DataError, EngineError
-from cogitate.training import Sampled
+from cogitate.training import Rollout
 from cogitate.training.rewards import StepMeans
 from cogitate.training.trainers.earned import as_logged, from_log, refuse_broken, step_means
 
 
-def said(reward: float | None, tokens: int = 2, **more: object) -> Sampled:
-    return Sampled(completion_ids=tuple(range(tokens)), reward=reward, **more)  # type: ignore[arg-type]
+def said(reward: float | None, tokens: int = 2, **more: object) -> Rollout:
+    return Rollout(completion_ids=tuple(range(tokens)), reward=reward, **more)  # type: ignore[arg-type]
 
 
 def test_a_reward_that_is_often_no_number_ends_the_training_and_says_why() -> None:
@@ -22,9 +22,9 @@ def test_a_reward_that_is_often_no_number_ends_the_training_and_says_why() -> No
 
 
 def test_failed_replies_have_no_reward_to_be_broken() -> None:
-    refuse_broken([said(1.0), *([Sampled(error="too long")] * 9)], 0.1)
+    refuse_broken([said(1.0), *([Rollout(error="too long")] * 9)], 0.1)
     with pytest.raises(EngineError, match="every reply of a batch failed: too long"):
-        refuse_broken([Sampled(error="too long")], 1.0)
+        refuse_broken([Rollout(error="too long")], 1.0)
 
 
 def test_rewards_of_steps_and_advantages_of_ones_own_are_rewards_too() -> None:
@@ -40,7 +40,7 @@ def test_accuracy_is_what_graders_say_whatever_was_paid_for() -> None:
         said(1.0, 4, right=False, formed=True),
         said(0.25, 6, right=False, formed=False),
         said(math.inf, 8, right=False),
-        Sampled(),
+        Rollout(),
     ]
     means = StepMeans(step=3, reward=0.75, accuracy=0.25, length=5, format=2 / 3)
     assert step_means(3, batch) == means

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 from small_rows import start
 
-from cogitate.training import CurrentWeights, Sampled
+from cogitate.training import CurrentWeights, Rollout
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.greedy_baseline import WithGreedy
 from cogitate.training.trainers.mixer_sampler import Given, MixedSampler, TailSchedule
-from cogitate.training.trainers.ppo import rollout_of
 
 PROMPT = (1, 2)
 
@@ -26,10 +25,10 @@ class Pays:
 
     async def __call__(
         self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
+    ) -> Sequence[Rollout]:
         self.asked = list(starts)
         return [
-            Sampled(
+            Rollout(
                 prompt_ids=(*PROMPT, *(one.prefix_ids or ())),
                 completion_ids=(9,),
                 logprobs=(-0.5,),
@@ -55,7 +54,7 @@ def test_each_reply_stands_against_the_greedy_one_of_its_start() -> None:
     found = asyncio.run(WithGreedy(sampler, greedy)(starts("a", "a", "b"), at(0)))
     assert [(one.reward, one.baseline) for one in found] == [(1.0, 0.25), (1.0, 0.25), (0.0, 0.5)]
     assert [one.problem for one in greedy.asked] == ["a", "b"]  # once for each
-    assert rollout_of(found[2]).baseline == 0.5
+    assert found[2].baseline == 0.5
 
 
 def test_a_start_without_a_greedy_reward_teaches_nothing() -> None:
@@ -93,8 +92,6 @@ def test_the_sampled_end_grows_as_the_schedule_says(
     [found] = asyncio.run(mixed(starts("a"), at(step)))
     assert (found.prompt_ids, found.completion_ids, found.forced) == (PROMPT, ids, forced)
     assert len(found.logprobs or ()) == len(ids)
-    rollout = rollout_of(found)
-    assert (rollout.forced, rollout.completion_ids) == (forced, ids)
     assert [one.prefix_ids for one in sampler.asked] == (
         [] if step < 2 else [(5, 6, 7, 8)[:forced]] if forced else [start().prefix_ids]
     )

@@ -5,12 +5,12 @@ from collections import Counter
 
 import pytest
 
-from cogitate.training import Sampled
+from cogitate.training import Rollout
 from cogitate.training.trainers.groups import group_advantages
 
 
-def said(reward: float | None, tokens: int = 1, **more: object) -> Sampled:
-    return Sampled(completion_ids=tuple(range(tokens)), reward=reward, **more)  # type: ignore[arg-type]
+def said(reward: float | None, tokens: int = 1, **more: object) -> Rollout:
+    return Rollout(completion_ids=tuple(range(tokens)), reward=reward, **more)  # type: ignore[arg-type]
 
 
 def test_every_token_of_a_reply_has_its_advantage() -> None:
@@ -44,7 +44,7 @@ def test_groups_that_say_nothing_are_counted() -> None:
         [said(1.0), said(1.0)],
         [said(1.0), said(None)],
         [said(None), said(math.nan)],
-        [Sampled(), Sampled()],
+        [Rollout(), Rollout()],
     ):
         assert {a for reply in group_advantages(group, counts) for a in reply} <= {0.0}
     assert counts == {

@@ -15,7 +15,7 @@ from cogitate.training import (
     GRPOSettings,
     LoRA,
     Optimisation,
-    Sampled,
+    Rollout,
     SFTSettings,
     train_grpo,
     train_sft,
@@ -31,8 +31,8 @@ PROMPT = (5, 6, 7)
 GOOD, BAD = (70, 71), (80, 81, 82, 83)
 
 
-def reply(ids: tuple[int, ...], reward: float | None = None, **more: object) -> Sampled:
-    return Sampled(prompt_ids=PROMPT, completion_ids=ids, reward=reward, **more)  # type: ignore[arg-type]
+def reply(ids: tuple[int, ...], reward: float | None = None, **more: object) -> Rollout:
+    return Rollout(prompt_ids=PROMPT, completion_ids=ids, reward=reward, **more)  # type: ignore[arg-type]
 
 
 def settings(*, steps: int = 1, adapter: Adapter = THIN, **more: object) -> GRPOSettings:
@@ -162,7 +162,7 @@ def test_the_reference_is_what_training_began_with(tiny_llama: Path, tmp_path: P
 def test_failed_replies_and_rewards_that_are_no_numbers_teach_nothing(
     tiny_llama: Path, tmp_path: Path
 ) -> None:
-    sampler = Replay([Sampled(), reply(GOOD, math.inf)])
+    sampler = Replay([Rollout(), reply(GOOD, math.inf)])
     with pytest.raises(DataError, match="1 infinite"):
         train_grpo([start()], sampler, str(tiny_llama), tmp_path / "out", settings())
     patient = settings(most_faulty=1.0)
@@ -175,7 +175,7 @@ def test_failed_replies_and_rewards_that_are_no_numbers_teach_nothing(
 
 
 def test_a_batch_of_which_nothing_came_ends_the_training(tiny_llama: Path, tmp_path: Path) -> None:
-    sampler = Replay([Sampled(error="the server is down")])
+    sampler = Replay([Rollout(error="the server is down")])
     with pytest.raises(EngineError, match="every reply of a batch failed: the server is down"):
         train_grpo([start()], sampler, str(tiny_llama), tmp_path / "out", settings())
     assert sampler.closed

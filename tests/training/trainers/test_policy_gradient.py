@@ -24,13 +24,13 @@ from cogitate.training import Checkpoint
 from cogitate.training.trainers.policy import (
     Objective,
     PolicyGradientSettings,
-    Rollout,
     Schedule,
     StepMetrics,
 )
 from cogitate.training.trainers.policy.batch import Inputs
 from cogitate.training.trainers.policy.sample import sample_rollouts
 from cogitate.training.trainers.policy_gradient import PolicyGradientTrainer
+from cogitate.training.trainers.rollout import Rollout
 
 PROMPTS = [(70, 71, 72), (80, 81)]
 T = 4
@@ -246,7 +246,8 @@ def rollout(**more: object) -> Rollout:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (rollout(completion_ids=None, logprobs=None), "no token ids"),
+        (rollout(prompt_ids=()), "no prompt"),
+        (rollout(advantages=(1.0,) * 3), "train_grpo"),
         (rollout(logprobs=None), "no logprobs"),
         (rollout(completion_ids=(60, 9999)), "outside"),
         (rollout(forced=1), "mixer"),
@@ -258,6 +259,11 @@ def test_what_cannot_be_trained_on_at_all_is_refused(
     trainer, _ = begin(tiny_llama, tmp_path, settings("grpo"))
     with pytest.raises(ConfigError, match=message):
         trainer.train(PROMPTS, lambda prompts, step: [bad])
+
+
+def test_an_engine_that_tells_no_tokens_makes_no_rollouts() -> None:
+    with pytest.raises(ConfigError, match="silent does not tell token ids"):
+        Rollout.of(Completion(text="42", prompt_ids=(1,), model="silent"), 1.0)
 
 
 def test_rewards_that_are_no_numbers_are_counted_and_move_nothing(

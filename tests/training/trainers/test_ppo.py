@@ -8,20 +8,20 @@ from replay import Replay
 from safetensors.torch import load_file
 from small_rows import start
 
-from cogitate.errors import ConfigError, DataError, EngineError
-from cogitate.training import Checkpoint, PPOSettings, Sampled, train_ppo
+from cogitate.errors import DataError, EngineError
+from cogitate.training import Checkpoint, PPOSettings, Rollout, train_ppo
 from cogitate.training.rewards import StepMeans
 from cogitate.training.trainers.perplexity import perplexities
 from cogitate.training.trainers.policy import Schedule
-from cogitate.training.trainers.ppo import rollout_of
+from cogitate.training.trainers.ppo import as_asked
 from cogitate.training.trainers.weights import Start, load_policy
 
 PROMPT = (5, 6, 7)
 GOOD, BAD = (70, 71), (80, 81, 82, 83)
 
 
-def reply(ids: tuple[int, ...], reward: float | None, prompt: tuple[int, ...] = PROMPT) -> Sampled:
-    return Sampled(
+def reply(ids: tuple[int, ...], reward: float | None, prompt: tuple[int, ...] = PROMPT) -> Rollout:
+    return Rollout(
         prompt_ids=prompt, completion_ids=ids, logprobs=(-2.0,) * len(ids), reward=reward,
         step_rewards=(reward,), step_ends=(len(ids) - 1,), parts={"outcome": reward or 0.0},
         right=reward == 1,
@@ -85,13 +85,14 @@ def test_a_restarts_beginning_is_prompt_and_its_reply_is_paid_once(
 
 
 def test_steps_are_rewarded_apart_where_the_objective_asks_for_it() -> None:
-    two = Sampled(
+    two = Rollout(
         prompt_ids=PROMPT, completion_ids=BAD, logprobs=(-1.0,) * 4, reward=1.0,
         step_rewards=(0.25, 1.0), step_ends=(1, 3),
     )  # fmt: skip
-    whole, apart = rollout_of(two), rollout_of(two, steps=True)
+    whole, apart = (as_asked(two, start("a", "So far"), steps=steps) for steps in (False, True))
     assert (whole.total, whole.step_rewards) == (1.0, ())
     assert (apart.total, apart.reward, apart.step_ends) == (1.25, None, (1, 3))
+    assert whole.group == apart.group == "a\nSo far"
 
 
 def test_a_cut_training_ends_as_if_it_had_not_been(tiny_llama: Path, tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_a_cut_training_ends_as_if_it_had_not_been(tiny_llama: Path, tmp_path: P
 def test_replies_that_failed_or_earned_nothing_are_counted(
     tiny_llama: Path, tmp_path: Path
 ) -> None:
-    replies = [reply(GOOD, 1.0), Sampled(error="no answer"), reply(BAD, float("nan"))]
+    replies = [reply(GOOD, 1.0), Rollout(error="no answer"), reply(BAD, float("nan"))]
     sampler = Replay([*replies, reply(BAD, None)])
     how = settings(replies=4)
     with pytest.raises(DataError, match="2 of 3 rewards are no finite number"):
@@ -135,15 +136,13 @@ def test_replies_that_failed_or_earned_nothing_are_counted(
 
 
 def test_a_batch_without_any_reply_ends_the_training(tiny_llama: Path, tmp_path: Path) -> None:
-    sampler = Replay([Sampled(error="it is down")])
+    sampler = Replay([Rollout(error="it is down")])
     with pytest.raises(EngineError, match="it is down"):
         train_ppo([start()], sampler, str(tiny_llama), tmp_path / "out", settings())
     assert sampler.closed
 
 
 def test_what_cannot_be_trained_so_is_refused() -> None:
-    with pytest.raises(ConfigError, match="train_grpo"):
-        rollout_of(Sampled(prompt_ids=PROMPT, completion_ids=GOOD, advantages=(1.0, 1.0)))
     with pytest.raises(ValidationError, match="give a rank"):
         PPOSettings(rank=None)
     assert PPOSettings(schedule=Schedule(temperature=0.5)).temperature == 0.5

@@ -18,7 +18,7 @@ from cogitate.training import (
     GRPOSettings,
     LoRA,
     Optimisation,
-    Sampled,
+    Rollout,
     StrategySampler,
     train_grpo,
 )
@@ -56,7 +56,7 @@ def sampler(strategy: cg.Strategy, **more: object) -> StrategySampler:
     return made
 
 
-def sample(made: StrategySampler, *starts: PromptRow) -> list[Sampled]:
+def sample(made: StrategySampler, *starts: PromptRow) -> list[Rollout]:
     return list(asyncio.run(made(starts, NOW)))
 
 
@@ -69,7 +69,7 @@ async def in_two_steps(d: cg.Deliberation) -> Thought:
 
 def test_a_reply_is_trained_with_its_own_tokens() -> None:
     [found] = sample(sampler(cg.Direct()), start())
-    assert found == Sampled(
+    assert found == Rollout(
         prompt_ids=(0,),
         completion_ids=tuple(map(ord, "g\n\n")),
         logprobs=(-0.5,) * 3,
@@ -145,7 +145,7 @@ def test_a_failed_call_is_a_reply_without_tokens() -> None:
 
     engine = Scripted(fails)
     made = StrategySampler(team=lambda _: cg.Team.of(engine), strategy=cg.Direct(), reward=length)
-    assert sample(made, start()) == [Sampled(error="EngineError: down")]
+    assert sample(made, start()) == [Rollout(error="EngineError: down")]
 
 
 def test_an_engine_that_tells_no_tokens_is_refused() -> None:
@@ -216,7 +216,7 @@ def test_what_a_part_failed_with_is_told() -> None:
 
 
 def test_rollouts_of_one_start_differ_and_come_again_with_the_same_seed(tiny_llama: Path) -> None:
-    def draw(seed: int) -> list[Sampled]:
+    def draw(seed: int) -> list[Rollout]:
         engine = HF(tiny_llama)
         made = StrategySampler(
             team=lambda _: cg.Team.of(engine, temperature=1.0, max_tokens=6),
@@ -226,7 +226,7 @@ def test_rollouts_of_one_start_differ_and_come_again_with_the_same_seed(tiny_lla
         )
         starts = [start(), start(), start(prefix="6 * 7 = ", ids=(54, 32))]
 
-        async def draw_and_close() -> list[Sampled]:
+        async def draw_and_close() -> list[Rollout]:
             found = await made(starts, NOW)
             await engine.close()
             return list(found)

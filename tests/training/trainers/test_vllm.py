@@ -18,7 +18,7 @@ from cogitate.training import (
     GRPOSettings,
     LoRA,
     Optimisation,
-    Sampled,
+    Rollout,
     StrategySampler,
     train_grpo,
 )
@@ -42,11 +42,11 @@ class Watched:
     sampler: StrategySampler
     folder: Path
     started: ModelsStarted = field(default_factory=ModelsStarted)
-    replies: list[Sequence[Sampled]] = field(default_factory=list)
+    replies: list[Sequence[Rollout]] = field(default_factory=list)
 
     async def __call__(
         self, starts: Sequence[PromptRow], weights: CurrentWeights
-    ) -> Sequence[Sampled]:
+    ) -> Sequence[Rollout]:
         """Sample, and see how many models have been started."""
         assert weights.adapter is not None and weights.step == len(self.replies)
         shutil.copytree(weights.adapter, self.folder / f"{weights.step}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cogitate.training.trainers.policy.metrics import StepMetrics
     from cogitate.training.trainers.policy.model import LanguagePolicy, ValueHead, load_policy
     from cogitate.training.trainers.policy.policy import Policy, Predicted
-    from cogitate.training.trainers.policy.rollouts import Rollout, Rollouts
+    from cogitate.training.trainers.policy.rollouts import Rollouts
 
 __all__ = [
     "PRESETS",
@@ -26,7 +26,6 @@ __all__ = [
     "Policy",
     "PolicyGradientSettings",
     "Predicted",
-    "Rollout",
     "Rollouts",
     "Schedule",
     "StepMetrics",
@@ -43,7 +42,7 @@ def __getattr__(name: str) -> object:
         "metrics": ("StepMetrics",),
         "model": ("LanguagePolicy", "ValueHead", "load_policy"),
         "policy": ("Policy", "Predicted"),
-        "rollouts": ("Rollout", "Rollouts"),
+        "rollouts": ("Rollouts",),
     }
     for module, names in modules.items():
         if name in names:

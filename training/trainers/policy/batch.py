@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cogitate.training.trainers.policy.rollouts import Rollout
+from cogitate.training.trainers.rollout import Rollout
 
 __all__ = ["Batch", "Inputs", "Scored", "collate"]
 
@@ -34,7 +34,7 @@ class Scored:
     @property
     def ids(self) -> tuple[int, ...]:
         """The completion."""
-        return self.row.completion_ids or ()
+        return self.row.completion_ids
 
 
 class Inputs(NamedTuple):

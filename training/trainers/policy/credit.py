@@ -18,8 +18,8 @@ from cogitate.training.objectives import (
     whiten,
 )
 from cogitate.training.trainers.policy.batch import Scored
-from cogitate.training.trainers.policy.rollouts import Rollout
 from cogitate.training.trainers.policy.settings import Objective
+from cogitate.training.trainers.rollout import Rollout
 
 __all__ = ["give_credit"]
 

@@ -25,9 +25,10 @@ from cogitate.training.trainers.policy.credit import give_credit
 from cogitate.training.trainers.policy.loss import SUMS, Counts, share_of_loss
 from cogitate.training.trainers.policy.metrics import StepMetrics, Tally
 from cogitate.training.trainers.policy.policy import Policy, Predicted
-from cogitate.training.trainers.policy.rollouts import Rollout, admit
+from cogitate.training.trainers.policy.rollouts import admit
 from cogitate.training.trainers.policy.settings import PolicyGradientSettings
 from cogitate.training.trainers.policy.trust_region import trust_region_step
+from cogitate.training.trainers.rollout import Rollout
 
 if TYPE_CHECKING:
     from accelerate.optimizer import AcceleratedOptimizer

@@ -25,8 +25,8 @@ from cogitate.training.objectives import (
     value_loss,
 )
 from cogitate.training.trainers.policy.batch import Batch
-from cogitate.training.trainers.policy.rollouts import Rollout
 from cogitate.training.trainers.policy.settings import Objective, Schedule
+from cogitate.training.trainers.rollout import Rollout
 
 __all__ = ["SUMS", "Counts", "Share", "policy_loss", "share_of_loss"]
 
@@ -46,7 +46,7 @@ class Counts(NamedTuple):
     @classmethod
     def of(cls, rows: Sequence[Rollout]) -> "Counts":
         """Count rollouts."""
-        tokens = sum(len(row.completion_ids or ()) for row in rows)
+        tokens = sum(len(row.completion_ids) for row in rows)
         return cls(len(rows), tokens, tokens - sum(row.forced for row in rows))
 
 

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat
 
 from cogitate.training.objectives import explained_variance
 from cogitate.training.rewards.hacking import StepMeans
+from cogitate.training.trainers.earned import part_means
 from cogitate.training.trainers.policy.batch import Scored
 from cogitate.training.trainers.policy.loss import SUMS
-from cogitate.training.trainers.policy.rollouts import Admitted, Rollout
+from cogitate.training.trainers.policy.rollouts import Admitted
 
 __all__ = ["StepMetrics", "Tally"]
 
@@ -90,7 +91,7 @@ class Tally:
         self._step = step
         self._admitted = admitted
         self._reward = sum(row.total for row in rows) / max(len(rows), 1)
-        self._tokens = sum(len(row.completion_ids or ()) - row.forced for row in rows)
+        self._tokens = sum(len(row.completion_ids) - row.forced for row in rows)
         self._sums: list[Sequence[float]] = []
         self._norms: list[float] = []
 
@@ -121,7 +122,7 @@ class Tally:
             refused=self._admitted.refused,
             equal_groups=self._admitted.equal_groups,
             reward=self._reward,
-            parts=_means(self._admitted.rows),
+            parts=part_means(self._admitted.rows),
             accuracy=_share(row.right for row in self._admitted.rows),
             format=_share(row.formed for row in self._admitted.rows),
             tokens=self._tokens,
@@ -138,12 +139,3 @@ class Tally:
 def _share(said: Iterable[bool | None]) -> float | None:
     there = [one for one in said if one is not None]
     return sum(there) / len(there) if there else None
-
-
-def _means(rows: Sequence[Rollout]) -> dict[str, float]:
-    """The mean of each part of the rewards."""
-    parts: dict[str, list[float]] = {}
-    for row in rows:
-        for name, value in row.parts.items():
-            parts.setdefault(name, []).append(value)
-    return {name: sum(values) / len(values) for name, values in parts.items()}

@@ -11,7 +11,7 @@ import torch
 from cogitate.training.objectives import token_log_probs
 from cogitate.training.trainers.policy.batch import Inputs
 from cogitate.training.trainers.policy.policy import Policy
-from cogitate.training.trainers.policy.rollouts import Rollout
+from cogitate.training.trainers.rollout import Rollout
 
 __all__ = ["sample_rollouts"]
 

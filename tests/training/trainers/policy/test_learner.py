@@ -20,11 +20,11 @@ from cogitate.training.trainers.policy import (
     Objective,
     PolicyGradientSettings,
     Predicted,
-    Rollout,
     Schedule,
     StepMetrics,
 )
 from cogitate.training.trainers.policy.batch import Inputs
+from cogitate.training.trainers.rollout import Rollout
 
 V, T, GROUP = 6, 4, 16
 

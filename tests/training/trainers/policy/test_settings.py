@@ -53,7 +53,6 @@ def rollout(**more: object) -> Rollout:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"prompt_ids": ()}, "at least 1"),
         ({"logprobs": (-1.0,)}, "one for each"),
         ({"logprobs": (-1.0, math.nan)}, "finite"),
         ({"step_rewards": (1.0,)}, "one step end"),
