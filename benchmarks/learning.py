@@ -4,7 +4,7 @@
     python benchmarks/learning.py malt                 n=2: 14 calls for each problem
     python benchmarks/learning.py star --samples 16    a number that samples as many tokens
     python benchmarks/learning.py measure [--arms begin malt star]
-    python benchmarks/learning.py report
+    python benchmarks/learning.py report [--chart docs/learning.svg]
 
 The embedded model learns two families mixed; a third tells what it forgets. A model that is right
 once in twenty tries gives MALT nothing: of eight refinements of a wrong solution hardly one is
@@ -23,6 +23,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from simulation.chart import Line, Point, chart
 
 import cogitate as cg
 from cogitate import training
@@ -196,6 +198,7 @@ def main() -> None:
     parser.add_argument("--dev", type=int, default=200, help="to judge each iteration on")
     parser.add_argument("--samples", type=int, default=16, help="of STaR for each problem")
     parser.add_argument("--arms", nargs="+", default=["begin", "malt", "star"])
+    parser.add_argument("--chart", type=Path, help="where to draw what was measured, as SVG")
     parser.add_argument("--size", type=int, default=760, help="test problems, before duplicates go")
     chosen = parser.parse_args()
     if chosen.command in ("measure", "report"):
@@ -203,7 +206,7 @@ def main() -> None:
         others = cg.tasks.load(f"{LETTERS}&size=200&seed={TEST}")
         print(f"{len(tested)} problems, {tested.dropped} dropped as seen or repeated")
         if chosen.command == "report":
-            report()
+            report(chosen.chart)
             return
         for name, made, strategy in teams(chosen.arms):
             measure(name, made, strategy, tested)
@@ -222,7 +225,34 @@ def main() -> None:
         print(found, flush=True)
 
 
-def report() -> None:
+def sampled(loop: str, iteration: int) -> int:
+    """Tokens that were sampled to train on, up to an iteration."""
+    stages = (json.loads(line) for line in (OUTPUT / loop / "stages.jsonl").open())
+    own = [s for s in stages if s["name"] in ("sample", "tree") and s["iteration"] <= iteration]
+    return sum(stage["tokens"] for stage in own)
+
+
+def point(tokens: int, measured: dict[str, Any]) -> Point:
+    low, high = measured["evaluation"]["interval"]
+    return Point(tokens, measured["evaluation"]["accuracy"], low, high)
+
+
+def draw(found: dict[str, dict[str, Any]]) -> str:
+    """Draw accuracy over the tokens that were sampled to train on."""
+    first = sampled("begin", 2)
+    lines = []
+    for name, began, arm in (
+        ("STaR, a vote of nine", "begin, vote", "star"),
+        ("MALT, three passes", "begin, passes", "malt"),
+    ):
+        ends = [(i, found[f"{arm} {i}"]) for i in (1, 2) if f"{arm} {i}" in found]
+        points = [(first, found[began]), *((first + sampled(arm, i), one) for i, one in ends)]
+        lines.append(Line(name, [point(tokens, one) for tokens, one in points]))
+    title = "Nine calls a problem, before and after two iterations"
+    return chart(title, lines, x="tokens sampled to train on", y="accuracy")
+
+
+def report(picture: Path | None) -> None:
     """Print what was measured, and the paired comparison of the ends."""
     found = {
         path.stem: json.loads(path.read_text())
@@ -236,6 +266,11 @@ def report() -> None:
     for a, b in (("star 1", "malt 1"), ("star 2", "malt 2"), ("begin, vote", "star 2")):
         if a in found and b in found:
             print(f"{b} against {a}: {training.compare(found[a]['scores'], found[b]['scores'])}")
+    for arm in ("begin", "malt", "star"):
+        if (OUTPUT / arm).is_dir():
+            print(f"{arm}: {sampled(arm, 1):,} and {sampled(arm, 2):,} tokens sampled to train on")
+    if picture is not None:
+        picture.write_text(draw(found))
 
 
 if __name__ == "__main__":
