@@ -44,6 +44,7 @@ SUMS = "reasoning_gym/chain_sum?min_terms=2&max_terms=3&min_digits=1&max_digits=
 TRAIN, TEST = 200_000, 1_000_000
 TRIED = 240
 """Problems, before repeated ones go, that are tried to find those solved now and then."""
+TRAINED = ("grpo", "ppo", "outcome", "process")
 TEMPERATURE = 1.0
 TOKENS = 48
 _EQUATION = re.compile(r"(-?\d+(?:\s*[-+]\s*\d+)+)\s*=\s*(-?\d+)")
@@ -247,19 +248,17 @@ def with_steps(one: training.Rollout, encoder: Encoder) -> training.Rollout:
     )
 
 
-def measure(size: int) -> None:
+def measure(size: int, seed: int, arms: Sequence[str]) -> None:
     """Answer the test problems with every adapter there is, and compare each with the first."""
     rows = training.load_rows(START / "rows.jsonl")
     batches = [sums(130, 1_000 + 1_000 * i) for i in range(2)]  # of examples/improve.py
     trained = [*sums(1_000, TRAIN), *sums(1_000, TRAIN + 50_000), *batches[0], *batches[1]]
-    tested = training.unseen(sums(size, TEST), than=[*rows, *trained, *batches[0].examples])
+    tested = training.unseen(sums(size, seed), than=[*rows, *trained, *batches[0].examples])
     print(f"{len(tested)} problems, {tested.dropped} dropped as seen or repeated")
     scores: dict[str, dict[str, float]] = {}
     found = []
-    folders = {"start": start(), "grpo": OUTPUT / "grpo", "ppo": OUTPUT / "ppo"}
-    folders |= {level: OUTPUT / level for level in ("outcome", "process")}
-    for name, folder in folders.items():
-        if not folder.is_dir():
+    for name, folder in {"start": start(), **{name: OUTPUT / name for name in TRAINED}}.items():
+        if name not in arms or not folder.is_dir():
             continue
         with RunStore(OUTPUT / "measured.db") as store:
             team = cg.Team.of(
@@ -277,7 +276,7 @@ def measure(size: int) -> None:
             print(f"{name} against start: {told[name]['against start']}")
     if "outcome" in scores and "process" in scores:
         print(f"process against outcome: {training.compare(scores['outcome'], scores['process'])}")
-    (OUTPUT / "measured.json").write_text(json.dumps(told, indent=2) + "\n")
+    (OUTPUT / f"measured-{seed}.json").write_text(json.dumps(told, indent=2) + "\n")
 
 
 def main() -> None:
@@ -285,6 +284,8 @@ def main() -> None:
     parser.add_argument("command", choices=("grpo", "ppo", "credit", "measure"))
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--size", type=int, default=700, help="test problems, before duplicates go")
+    parser.add_argument("--seed", type=int, default=TEST, help="of the test problems")
+    parser.add_argument("--arms", nargs="+", default=["start", *TRAINED])
     chosen = parser.parse_args()
     match chosen.command:
         case "grpo":
@@ -292,7 +293,7 @@ def main() -> None:
         case "credit":
             credit()
         case "measure":
-            measure(chosen.size)
+            measure(chosen.size, chosen.seed, chosen.arms)
         case _:
             ppo(chosen.steps)
 
