@@ -229,7 +229,9 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", default=["begin", "malt", "star"])
     parser.add_argument("--iterations", type=int, default=5, help="of `climb`")
     parser.add_argument("--chart", type=Path, help="where to draw what was measured, as SVG")
-    parser.add_argument("--size", type=int, default=1_000, help="test problems, before duplicates go")
+    parser.add_argument(
+        "--size", type=int, default=1_000, help="test problems, before duplicates go"
+    )
     chosen = parser.parse_args()
     if chosen.command in ("measure", "report"):
         tested = training.unseen(mixed(chosen.size, TEST), than=seen())

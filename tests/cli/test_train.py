@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +72,31 @@ def test_rows_become_weights(
     record = json.loads((output / "cogitate.json").read_text())
     assert record["settings"]["optimisation"]["seed"] == 3
     assert f"{method}: 2/2" in err
+
+
+def test_what_has_ended_is_trained_anew_only_where_something_else_decides_it(
+    cogitate: Command, rows: Callable[[str], Path], roomy_llama: Path, tmp_path: Path
+) -> None:
+    output, given = tmp_path / "weights", rows("sft")
+    text = f'base = "{roomy_llama}"\nrows = "{given}"\noutput = "{output}"\n{FAST}'
+
+    def train(text: str, *more: str) -> tuple[bool, str]:
+        told = file(tmp_path, text)
+        code, out, err, _ = cogitate("train", "sft", told, "--json", "--quiet", *more)
+        assert code == 0, err
+        [report] = json.loads(out)["reports"]
+        return report["kept"], (output / "cogitate.json").read_text()
+
+    first = train(text, "--report-to", "none")
+    assert first[0] is False
+    assert train(text, "--report-to", "trackio") == (True, first[1])
+    assert train(text, "--seed", "4")[0] is False
+    last = train(text.replace("max_steps = 2", "max_steps = 1"))
+    assert last[0] is False
+    shutil.rmtree(given)
+    graph = str(tmp_path / "graph.json")
+    cogitate("harvest", graph, "--kind", "sft", "--role", "refiner", "--out", str(given))
+    assert train(text.replace("max_steps = 2", "max_steps = 1"))[0] is False
 
 
 def test_rows_of_another_kind_are_refused(

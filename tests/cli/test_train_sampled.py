@@ -88,7 +88,14 @@ def test_grpo_trains_and_is_judged(train: Callable[..., dict[str, object]], prob
     assert trained["signs"]["accuracy"] == [0.0, [0.0, 0.0]]
     assert judged["judged"]["promotion"]["promoted"] is False
     assert judged["judged"]["after"]["problems"] == 3
-    assert json.loads((problems / "weights" / "judged.json").read_text()) == judged["judged"]
+    verdict = problems / "weights" / "judged.json"
+    assert json.loads(verdict.read_text()) == judged["judged"]
+    verdict.unlink()  # as if it had been stopped there
+    again = train("grpo", f'dev = "{problems}/dev.jsonl"\n{PAID}{GROUPS}')
+    assert isinstance(again["reports"], list)
+    assert again["reports"][0] == {**trained, "kept": True} != trained
+    assert again["reports"][1]["judged"]["promotion"] == judged["judged"]["promotion"]
+    assert verdict.exists()
 
 
 def test_a_judge_is_measured_before_anything_is_paid_by_it(

@@ -26,6 +26,7 @@ from cogitate.training.trainers import (
     train_sft,
 )
 from cogitate.training.trainers.fit import OnStep
+from cogitate.trainings.once import once
 from cogitate.trainings.results import of_trained
 from cogitate.trainings.told import Base, Reported, RowFiles, Told, of_kind, start_of
 
@@ -40,7 +41,8 @@ class OnRows(Told):
 
     def carry_out(self, progress: Progress | None) -> Iterator[Reported]:
         """Train once."""
-        yield of_trained(self.train(Path(self.output), of_steps(progress, self.method)))
+        on_step = of_steps(progress, self.method)
+        yield of_trained(*once(self, lambda: self.train(Path(self.output), on_step)))
 
     @abstractmethod
     def train(self, output: Path, on_step: OnStep | None) -> Trained:

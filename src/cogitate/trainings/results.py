@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["as_trained", "of_trained"]
 
 
-def of_trained(found: Trained, *, outcome_weight: float = 1.0) -> Reported:
+def of_trained(found: Trained, kept: bool, *, outcome_weight: float = 1.0) -> Reported:
     """Tell what one trainer made.
 
     Args:
         found: What it said.
+        kept: It had ended before, and was not done again.
         outcome_weight: What the reward pays for a right answer more than for a wrong one.
     """
     losses = found.losses
@@ -24,10 +25,12 @@ def of_trained(found: Trained, *, outcome_weight: float = 1.0) -> Reported:
     left = ", ".join(f"{name}: {n}" for name, n in found.counts.items() if n)
     text = f"{found.folder}: {found.steps} steps on {found.rows} rows{loss}, {found.seconds:.0f} s"
     signs = hacking_signs(found.history, outcome_weight=outcome_weight)
+    known = f"kept from before: delete {found.folder} to train anew" if kept else ""
     return Reported(
-        "\n".join([text, *([left] if left else []), *([str(signs)] if signs else [])]),
+        "\n".join(line for line in (text, left, str(signs or ""), known) if line),
         {
             "folder": str(found.folder),
+            "kept": kept,
             "steps": found.steps,
             "rows": found.rows,
             "seconds": found.seconds,
