@@ -74,8 +74,12 @@ def chart(title: str, lines: Sequence[Line], *, x: str, y: str, percent: bool = 
 
 def _ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [factor * 10.0**power for power in powers for factor in (1, 3)]
-    return [tick for tick in ticks if low <= tick <= high]
+    for factors in ((1, 3), (1, 2, 3, 4, 5, 7)):
+        ticks = [factor * 10.0**power for power in powers for factor in factors]
+        inside = [tick for tick in ticks if low <= tick <= high]
+        if len(inside) > 2:
+            break
+    return inside
 
 
 def _rule(x1: float, y1: float, x2: float, y2: float) -> str:
