@@ -112,6 +112,10 @@ def test_a_judge_is_measured_before_anything_is_paid_by_it(
     assert audit["master_keys"]["total"] == 20
     assert audit["master_keys"]["right"] == 0  # it is behind a gate
     assert trained["steps"] == 2
+    again = train("ppo", f"{PAID}{judge}{GRADIENT}")
+    assert again["reports"] == [
+        {**trained, "kept": True}
+    ]  # nothing is paid, so nothing is measured
 
 
 def test_dev_problems_that_are_trained_on_are_left_out_before_anything_runs(

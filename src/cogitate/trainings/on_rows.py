@@ -26,7 +26,7 @@ from cogitate.training.trainers import (
     train_sft,
 )
 from cogitate.training.trainers.fit import OnStep
-from cogitate.trainings.once import once
+from cogitate.trainings.once import Once
 from cogitate.trainings.results import of_trained
 from cogitate.trainings.told import Base, Reported, RowFiles, Told, of_kind, start_of
 
@@ -41,8 +41,9 @@ class OnRows(Told):
 
     def carry_out(self, progress: Progress | None) -> Iterator[Reported]:
         """Train once."""
-        on_step = of_steps(progress, self.method)
-        yield of_trained(*once(self, lambda: self.train(Path(self.output), on_step)))
+        done, on_step = Once.of(self), of_steps(progress, self.method)
+        trained = done.kept or done.keep(self.train(Path(self.output), on_step))
+        yield of_trained(trained, done.kept is not None)
 
     @abstractmethod
     def train(self, output: Path, on_step: OnStep | None) -> Trained:

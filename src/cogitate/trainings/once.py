@@ -8,8 +8,9 @@ else, other rows for example, trains anew.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
@@ -18,7 +19,7 @@ from cogitate.training.trainers import Trained
 from cogitate.training.trainers.work import first_process, together
 from cogitate.trainings.told import Told
 
-__all__ = ["FILE", "once"]
+__all__ = ["FILE", "Once"]
 
 FILE = "trained.json"
 _NO_PART = {"dev", "judging", "push", "report_to"}
@@ -26,26 +27,28 @@ _NO_PART = {"dev", "judging", "push", "report_to"}
 _TRAINED = TypeAdapter(Trained)
 
 
-def once(told: Told, train: Callable[[], Trained]) -> tuple[Trained, bool]:
-    """Train, unless the output is what this very training made.
+class Once(NamedTuple):
+    """One training, before it begins."""
 
-    Args:
-        told: What the file says.
-        train: Makes the output.
+    file: Path
+    key: str
+    kept: Trained | None
+    """What it came to, where the output is what this very training made."""
 
-    Returns:
-        What the training came to, and whether that was kept from before.
-    """
-    path, key = Path(told.output) / FILE, _key(told)
-    kept = _read(path, key)
-    together()  # nobody writes it before all have looked
-    if kept is not None:
-        return kept, True
-    found = train()
-    if first_process():
-        record = {"key": key, "trained": _TRAINED.dump_python(found, mode="json")}
-        path.write_text(json.dumps(record) + "\n")
-    return found, False
+    @classmethod
+    def of(cls, told: Told) -> Self:
+        """Look whether what a file says has been done."""
+        file, key = Path(told.output) / FILE, _key(told)
+        found = cls(file, key, _read(file, key))
+        together()  # nobody writes it before all have looked
+        return found
+
+    def keep(self, trained: Trained) -> Trained:
+        """Note what the training came to."""
+        if first_process():
+            record = {"key": self.key, "trained": _TRAINED.dump_python(trained, mode="json")}
+            self.file.write_text(json.dumps(record) + "\n")
+        return trained
 
 
 def _read(path: Path, key: str) -> Trained | None:

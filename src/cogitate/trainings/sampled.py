@@ -46,7 +46,7 @@ from cogitate.training.trainers.sampling import Paid
 from cogitate.training.trainers.weights import Start
 from cogitate.training.trainers.work import first_process
 from cogitate.trainings.dev import Dev
-from cogitate.trainings.once import once
+from cogitate.trainings.once import Once
 from cogitate.trainings.policy_team import PolicyTeam, Role
 from cogitate.trainings.results import of_trained
 from cogitate.trainings.rewards import Rewards
@@ -92,11 +92,11 @@ class Sampling(Told):
         """Train once, and judge what came of it."""
         found = starts_of(self.problems, self.rows or (), role=self._role, seed=self.seed)
         dev = None if self.dev is None else self.judging.unseen(self.dev, found.rows)
-        if first_process():
+        done, on_step = Once.of(self), of_steps(progress, self.method)
+        if done.kept is None and first_process():
             yield from self.measured(found)
-        on_step = of_steps(progress, self.method)
-        trained, kept = once(self, lambda: self.train(found, Path(self.output), on_step))
-        yield of_trained(trained, kept, outcome_weight=self.outcome_weight)
+        trained = done.kept or done.keep(self.train(found, Path(self.output), on_step))
+        yield of_trained(trained, done.kept is not None, outcome_weight=self.outcome_weight)
         if dev is not None and first_process():
             where = Start.at(self.base, start_of(self.start))
             old = CurrentWeights(f"hf/{where.folder}", self.start, 0)
