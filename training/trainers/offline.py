@@ -177,7 +177,8 @@ def fit(
             chosen = [units[n] for n in order[start : start + settings.batch_size]]
             mine = chosen[rank::ranks]
             # A process without a share looks at a unit that does not count: all must pass.
-            mean = loss(forward, mine or chosen[:1])
+            with accelerator.autocast():  # the reference as the policy, which comes first
+                mean = loss(forward, mine or chosen[:1])
             for group in adam.param_groups:
                 group["lr"] = settings.learning_rate * _rate(len(losses), total)
             share = mean * len(mine) / len(chosen)

@@ -34,7 +34,7 @@ from cogitate.training.trainers.policy import (
     load_policy,
 )
 from cogitate.training.trainers.policy.state import restore, save
-from cogitate.training.trainers.reporters import finish
+from cogitate.training.trainers.reporters import finish, reporting
 from cogitate.training.trainers.rollout import Rollout
 from cogitate.training.trainers.weights import Start
 
@@ -102,7 +102,7 @@ class PolicyGradientTrainer(Generic[P]):
             reference=reference,
             has_reference=objective.kl_in != "none",
         )
-        self._accelerator = accelerator or Accelerator()
+        self._accelerator = accelerator or reporting((), output)
         self._learner = Learner(self.policy, self.settings, self._accelerator)
         self._done = restore(output / "state", self._learner, self.settings, self._accelerator)
         self._vocabulary = int(self.policy.model.config.get_text_config().vocab_size)

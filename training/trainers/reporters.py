@@ -46,6 +46,9 @@ def check_reporters(names: Sequence[str]) -> None:
 def reporting(names: Sequence[str], output: Path) -> "Accelerator":
     """Return a new accelerator that sends what is logged to some reporters.
 
+    It computes in float32, or as `accelerate launch` was told. An older accelerator of this process
+    is not to be used any more: all of them share one state.
+
     Args:
         names: Of `REPORTERS`.
         output: The folder that is made: its name is the run's, and tensorboard writes beside it.
@@ -54,8 +57,12 @@ def reporting(names: Sequence[str], output: Path) -> "Accelerator":
         ConfigError: See `check_reporters`.
     """
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, GradientState
 
     check_reporters(names)
+    # What a training by TRL left there: its precision, and an accumulation that it did not end.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
     if not names:
         return Accelerator(cpu=on_cpus())
     accelerator = Accelerator(cpu=on_cpus(), log_with=list(names), project_dir=str(output.parent))

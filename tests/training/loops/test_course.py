@@ -82,7 +82,7 @@ def test_a_model_stays_open_from_stage_to_stage_and_is_closed_with_the_loop(
     assert [report.weights for report in reports] == [{}, {}]
     assert list(seen) == ["1: sample", "1: judge", "2: sample", "2: judge"]
     engines = set(map(id, seen.values()))
-    assert len(engines) == (2 if torch.cuda.is_available() else 1)  # a GPU is left to the training
+    assert len(engines) == (3 if torch.cuda.is_available() else 1)  # a GPU is left to each training
     with pytest.raises(EngineRefused, match="closed"):
         asyncio.run(seen["2: judge"].complete(Request(messages=(Message("user", "7?"),))))
 

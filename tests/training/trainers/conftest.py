@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState, PartialState
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -12,3 +13,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator() -> Iterator[None]:
+    """accelerate keeps the first device that it was told, and some tests name the CPU."""
+    yield
+    AcceleratorState._reset_state()
+    PartialState._reset_state()

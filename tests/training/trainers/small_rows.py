@@ -25,7 +25,7 @@ ASKED = {
     "operation": "generate",
     "messages": (QUESTION,),
 }
-FAST = Optimisation(learning_rate=1e-2, epochs=1, batch_size=4, warmup=0)
+FAST = Optimisation(learning_rate=1e-2, epochs=1, batch_size=4, warmup=0, precision="float32")
 
 
 def reply(

@@ -36,7 +36,9 @@ def reply(ids: tuple[int, ...], reward: float | None = None, **more: object) -> 
 
 
 def settings(*, steps: int = 1, adapter: Adapter = THIN, **more: object) -> GRPOSettings:
-    how = Optimisation(learning_rate=5e-3, max_steps=steps, batch_size=2, warmup=0)
+    how = Optimisation(
+        learning_rate=5e-3, max_steps=steps, batch_size=2, warmup=0, precision="float32"
+    )
     return GRPOSettings.model_validate(
         {"optimisation": how, "adapter": adapter, "group": 2, **more}
     )

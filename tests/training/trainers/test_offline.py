@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from peft import PeftModel
+from safetensors.torch import load_file
+from small_rows import sft
 from transformers import AutoModelForCausalLM
 
 import cogitate as cg
@@ -14,7 +17,7 @@ from cogitate.errors import ConfigError
 from cogitate.graphs import Source
 from cogitate.inference import HF, Message, Request, Scripted
 from cogitate.inference.hf.encode import Encoder
-from cogitate.training import Checkpoint
+from cogitate.training import Checkpoint, Optimisation, SFTSettings, train_sft
 from cogitate.training.rows import PreferenceRow, RankedRow, Reply, Step, StepRow
 from cogitate.training.trainers.bfpo import BFPOSettings, SafetyPair, train_bfpo
 from cogitate.training.trainers.oreo import OREOSettings, OREOTrained, train_oreo
@@ -123,6 +126,27 @@ def test_what_is_safe_is_preferred_even_to_what_helps(
     assert done.losses[0] == pytest.approx(target**2, abs=1e-3)
     difference = gain(tiny_llama, done.folder, GOOD) - gain(tiny_llama, done.folder, BAD)
     assert difference == pytest.approx(target, abs=0.3)
+
+
+@pytest.mark.parametrize("how", ["trained before", "launched"])
+def test_policy_and_reference_are_computed_alike_whatever_bfloat16_was_asked_for(
+    how: str, tiny_llama: Path, revision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "launched":
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    else:
+        settings = SFTSettings(optimisation=Optimisation(max_steps=1, precision="bfloat16"))
+        train_sft([sft()], str(tiny_llama), tmp_path / "sft", settings)
+    done = train_bfpo(
+        [SafetyPair(pair(revision), True, False)],
+        str(tiny_llama),
+        tmp_path / "out",
+        BFPOSettings(rank=4, beta=0.5, epochs=1),
+    )
+    assert done.losses[0] == pytest.approx(4.0, abs=1e-6)
+    assert Accelerator().mixed_precision == ("bf16" if how == "launched" else "no")
+    adapter = load_file(done.folder / "adapter_model.safetensors")
+    assert {one.dtype for one in adapter.values()} == {torch.float32}
 
 
 def test_ids_of_other_weights_are_refused(tiny_llama: Path, tmp_path: Path) -> None:

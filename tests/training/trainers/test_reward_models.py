@@ -28,7 +28,7 @@ from cogitate.training import (
 )
 from cogitate.training.trainers.outcome_model import binary_loss
 
-FAST = Optimisation(learning_rate=1e-2, epochs=12, batch_size=4)
+FAST = Optimisation(learning_rate=1e-2, epochs=12, batch_size=4, precision="float32")
 RIGHT = "Answer: 42"
 WRONG = "Answer: 13"
 
@@ -113,7 +113,7 @@ def test_a_process_model_learns_at_the_last_token_of_each_step(
     tiny_llama: Path, tmp_path: Path
 ) -> None:
     # One step of gradient descent is too little to learn, so what is rated is what was trained.
-    still = Optimisation(learning_rate=1e-12, max_steps=1, batch_size=1)
+    still = FAST.model_copy(update={"learning_rate": 1e-12, "max_steps": 1, "batch_size": 1})
     settings = ProcessModelSettings(optimisation=still, adapter=FullWeights())
     row = solution([("6 * 7\n\n", 0.25), (RIGHT, 1.0)])
     trained = train_process_model([row], str(tiny_llama), tmp_path / "judge", settings)
@@ -123,7 +123,7 @@ def test_a_process_model_learns_at_the_last_token_of_each_step(
 
 
 def test_an_outcome_model_learns_at_the_last_token(tiny_llama: Path, tmp_path: Path) -> None:
-    still = Optimisation(learning_rate=1e-12, max_steps=1, batch_size=2)
+    still = FAST.model_copy(update={"learning_rate": 1e-12, "max_steps": 1, "batch_size": 2})
     settings = OutcomeModelSettings(optimisation=still, adapter=FullWeights())
     rows = [kto(RIGHT, True), kto("A longer reply. " + WRONG, False)]
     trained = train_outcome_model(rows, str(tiny_llama), tmp_path / "judge", settings)

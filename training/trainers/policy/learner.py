@@ -123,7 +123,9 @@ class Learner:
                     values = predicted.values_BU
                     old = self._log_probs(predicted.logits_BTV, inputs) if recompute else None
                 if reference:
-                    other = self._log_probs(self._policy.reference(inputs.inputs), inputs)
+                    with self._accelerator.autocast():  # as the policy is computed
+                        logits_BTV = self._policy.reference(inputs.inputs)
+                    other = self._log_probs(logits_BTV, inputs)
             for b, scored in enumerate(rows):
                 n = len(scored.ids)
                 seen.append(
