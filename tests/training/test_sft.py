@@ -4,11 +4,13 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+from trl.trainer.sft_trainer import SFTTrainer
 
 from cogitate.errors import ConfigError
 from cogitate.graphs import Source
@@ -172,3 +174,32 @@ def test_bfloat16_computes_otherwise_and_trains_the_same_float32_weights(
     exact, rounded = losses("float32"), losses("bfloat16")
     assert rounded != exact
     assert rounded == pytest.approx(exact, rel=0.05)
+
+
+def test_a_token_weighs_the_same_in_a_batch_of_short_rows_as_in_one_of_long_rows(
+    tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summed, computed = list[float](), SFTTrainer.compute_loss
+
+    def look(*given: Any, **named: Any) -> Any:
+        loss = computed(*given, **named)
+        summed.append(loss.item() * tokens / 2)
+        return loss
+
+    monkeypatch.setattr(SFTTrainer, "compute_loss", look)
+    rows = [row("7"), row("8"), row("Answer: 42" * 6), row("Answer: 41" * 6)]
+    how = Optimisation(learning_rate=1e-9, epochs=1, batch_size=2, precision="float32")
+    encoded = encode(rows, tiny_llama).rows
+    counts = [sum(label >= 0 for label in one.labels) for one in encoded]
+    tokens = sum(counts)
+    trained = train_sft(rows, str(tiny_llama), tmp_path / "a", SFTSettings(optimisation=how))
+    model = AutoModelForCausalLM.from_pretrained(tiny_llama)
+    losses = list[float]()
+    for (input_ids, labels), count in zip(encoded, counts, strict=True):
+        with torch.inference_mode():
+            mean = model(torch.tensor([input_ids]), labels=torch.tensor([labels])).loss.item()
+        losses.append(mean * count)
+    batches = [sum(losses[:2]), sum(losses[2:])]
+    assert sorted(summed) == pytest.approx(sorted(batches), rel=1e-4)  # all divided by one number
+    told = [batches[0] / sum(counts[:2]), batches[1] / sum(counts[2:])]
+    assert sorted(trained.losses) == pytest.approx(sorted(told), rel=1e-4)

@@ -5,9 +5,11 @@ sampled; the prompt carries no loss. It is also how a student learns from a teac
 (Hinton et al. 2015, arXiv:1503.02531, in the sequence form of Kim and Rush 2016, 1606.07947): rows
 that another model wrote are encoded from their text, and counted.
 
-Training begins with the base, or goes on with an adapter. Departure from TRL: batches of like
-lengths are drawn from the seed and the epoch alone, so that a resumed run is the same run.
-Left out here: packing.
+Training begins with the base, or goes on with an adapter. Departures from TRL: batches of like
+lengths are drawn from the seed and the epoch alone, so that a resumed run is the same run; and each
+token weighs the same. TRL divides a batch's loss by the batch's own tokens. Where rows of like
+lengths come together, a token of a short row would then weigh several times one of a long row. The
+losses that are told stay those of the batches' own tokens. Left out here: packing.
 """
 
 from collections.abc import Sequence
@@ -21,8 +23,9 @@ from cogitate.training.rows import SFTRow
 from cogitate.training.trainers.adapters import Adapter, LoRA
 from cogitate.training.trainers.fit import OnStep, Run, Trained, begin
 from cogitate.training.trainers.optimisation import Optimisation, arguments
-from cogitate.training.trainers.tokens import Labelled, encode
+from cogitate.training.trainers.tokens import IGNORED, Labelled, encode
 from cogitate.training.trainers.weights import Start, load, tokenizer_of
+from cogitate.training.trainers.work import processes
 
 __all__ = ["SFTSettings", "train_sft"]
 
@@ -107,6 +110,7 @@ def _fit(
     run: Run, rows: Sequence[Labelled], settings: SFTSettings, on_step: OnStep | None
 ) -> Trained:
     # Heavy libraries: TRL's configuration alone takes seconds to import.
+    import torch
     from datasets import Dataset
     from torch.utils.data import Sampler
     from trl.trainer.sft_config import SFTConfig
@@ -116,13 +120,32 @@ def _fit(
 
     how = settings.optimisation
     lengths = [len(row.input_ids) for row in rows]
+    imitated = sum(label != IGNORED for row in rows for label in row.labels)
 
     class InOrder(SFTTrainer):
         def _get_train_sampler(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, train_dataset: Dataset | None = None
         ) -> Sampler[int]:
-            rows_of_a_step = how.batch_size * how.accumulate * self.args.world_size
-            return ByLength(lengths, rows_of_a_step, seed=how.seed)
+            return ByLength(lengths, self._rows_of_a_step(), seed=how.seed)
+
+        def _rows_of_a_step(self) -> int:
+            a_pass: int = self.args.train_batch_size
+            return a_pass * how.accumulate * processes()
+
+        def _get_num_items_in_batch(
+            self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
+        ) -> torch.Tensor | None:
+            own = super()._get_num_items_in_batch(batch_samples, device)
+            if not isinstance(own, torch.Tensor):
+                return None
+            usual = imitated / len(rows) * self._rows_of_a_step()
+            self._weight = usual / float(own.max())
+            return torch.full_like(own, usual, dtype=torch.float)
+
+        def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+            if "loss" in logs:
+                logs["loss"] *= self._weight
+            super().log(logs, start_time)
 
     loaded = load(run.start, run.adapter, steps=how.steps(len(rows)), seed=how.seed)
     trainer = InOrder(
