@@ -49,7 +49,7 @@ class HF:
         dtype: `float32`, `bfloat16`, `float16`; None: as the weights were saved.
         adapters: Folders of PEFT adapters by name. A request may also name a folder.
         chat_template: A Jinja template instead of the model's own.
-        max_rows: The most completions computed at once.
+        max_rows: The most completions computed at once; None: 64, on a GPU 256.
         max_tokens_in_memory: The most tokens whose keys and values are held for them, padding to
             the longest included. Asks beyond it wait.
         prefix_tokens: The most tokens kept of prompts seen before, in addition; 0 keeps none and
@@ -71,7 +71,7 @@ class HF:
         dtype: str | None = None,
         adapters: Mapping[str, str | Path] | None = None,
         chat_template: str | None = None,
-        max_rows: int = 64,
+        max_rows: int | None = None,
         max_tokens_in_memory: int = 32_768,
         prefix_tokens: int = 16_384,
         prefill_tokens: int = 2_048,

@@ -17,8 +17,8 @@ class Memory:
         ConfigError: A bound under which nothing could run.
     """
 
-    max_rows: int
-    """The most completions computed at once."""
+    max_rows: int | None
+    """The most completions computed at once; None: as many as pay."""
     max_tokens_in_memory: int
     """The most tokens held for them, padding to the longest included."""
     prefix_tokens: int
@@ -29,5 +29,9 @@ class Memory:
     def __post_init__(self) -> None:
         """Refuse what could not run."""
         for name, value in asdict(self).items():
-            if value < _LEAST[name]:
+            if value is not None and value < _LEAST[name]:
                 raise ConfigError(f"{name}={value}: give at least {_LEAST[name]}")
+
+    def rows_on(self, device: str) -> int:
+        """The most completions computed at once there: more cost a GPU hardly more time."""
+        return self.max_rows or (64 if device == "cpu" else 256)

@@ -43,11 +43,12 @@ class Rolling:
         self._network = network
         self._ends = frozenset(ends)
         self._slots = Slots(
-            network, max_tokens=memory.max_tokens_in_memory, max_rows=memory.max_rows
+            network,
+            max_tokens=memory.max_tokens_in_memory,
+            max_rows=memory.rows_on(network.device.type),
         )
         self._prefix = PrefixCache(memory.prefix_tokens)
         self._prefill_tokens = memory.prefill_tokens
-        self._max_rows = memory.max_rows
         self.rows: list[Row] = []
         """Row i lies in slot i."""
         self.adapters = False
@@ -70,9 +71,10 @@ class Rolling:
             Rows that are done already.
         """
         done: list[Row] = []
-        free = self._max_rows - len(self.rows)
-        if self.rows and free < min(len(waiting), self._max_rows // _TOGETHER):
-            return done
+        if self.rows and waiting:
+            most = self._slots.most(max(row.reserve for row in (*self.rows, waiting[0])))
+            if most - len(self.rows) < min(len(waiting), most // _TOGETHER):
+                return done
         while wave := self._wave(waiting):
             for group in self._groups(wave):
                 done += self._join(group)

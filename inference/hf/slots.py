@@ -135,7 +135,11 @@ class Slots:
 
     def fits(self, rows: int, length: int) -> bool:
         """Say whether `rows` rows of `length` tokens stay within the bounds."""
-        return rows <= self._max_rows and rows * length <= self._max_tokens
+        return rows <= self.most(length)
+
+    def most(self, length: int) -> int:
+        """Say how many rows of `length` tokens stay within the bounds."""
+        return min(self._max_rows, self._max_tokens // length)
 
     def reserve(self, rows: int, length: int, *, active: int) -> None:
         """Make room for `rows` rows of `length` tokens, keeping the first `active` rows."""
