@@ -8,9 +8,12 @@ from cogitate.training.trainers.policy import (
     Objective,
     PolicyGradientSettings,
     Schedule,
+    TrustRegion,
 )
 from cogitate.training.trainers.policy_gradient import PolicyGradientTrainer
 from cogitate.training.trainers.rollout import Rollout
+
+DAMPED = TrustRegion(damping=1.0)
 
 
 def rollouts(prompts: Sequence[int], step: int) -> list[Rollout]:
@@ -28,9 +31,12 @@ def rollouts(prompts: Sequence[int], step: int) -> list[Rollout]:
 
 
 def main(base: str, output: str, preset: str) -> None:
-    several = {"epochs": 2, "minibatches": 2} if preset != "trpo" else {}
+    objective, several = Objective.model_validate(preset), {"epochs": 2, "minibatches": 2}
+    if objective.trust_region is not None:
+        # Without much damping, conjugate gradient magnifies how sums are rounded.
+        objective, several = objective.model_copy(update={"trust_region": DAMPED}), {}
     settings = PolicyGradientSettings(
-        objective=Objective.model_validate(preset),
+        objective=objective,
         schedule=Schedule.model_validate(
             {
                 "steps": 3,
