@@ -4,7 +4,6 @@
     python benchmarks/learning.py malt                 n=2: 14 calls for each problem
     python benchmarks/learning.py star --samples 16    a number that samples as many tokens
     python benchmarks/learning.py measure [--arms begin malt star]
-    python benchmarks/learning.py climb [--iterations 5]
     python benchmarks/learning.py report [--chart docs/learning.svg]
 
 The embedded model learns two families mixed; a third tells what it forgets. A model that is right
@@ -12,8 +11,7 @@ once in twenty tries gives MALT nothing: of eight refinements of a wrong solutio
 right. So both loops begin with the same weights, which two iterations of STaR made, sampling with
 two worked examples. Every iteration has problems of its own. Measured is on other problems, with
 generator seeds from 1,000,000 on and texts that no loop has seen: nine calls for each problem, for
-STaR a vote of nine replies, for MALT three passes of generate, critique and refine. `climb` is STaR
-on the first family alone, for longer, measured greedily on problems of that family.
+STaR a vote of nine replies, for MALT three passes of generate, critique and refine.
 
 Everything is kept in runs/learning/, and every command goes on where it was stopped.
 """
@@ -42,7 +40,7 @@ SIGNS = "reasoning_gym/basic_arithmetic?min_terms=2&max_terms=2&max_digits=1"
 LETTERS = "reasoning_gym/letter_counting?min_words=3&max_words=5"
 VOTES = 9
 TEST = 1_000_000
-COMMANDS = ("begin", "malt", "star", "measure", "climb", "report")
+COMMANDS = ("begin", "malt", "star", "measure", "report")
 
 
 def mixed(size: int, seed: int) -> ProblemSet:
@@ -95,32 +93,6 @@ def begin() -> training.STaR:
     )
 
 
-def climb(iterations: int, size: int) -> None:
-    """STaR on the first family alone, for longer, measured greedily: how far does it go?"""
-    train = cg.tasks.load(f"{SUMS}&size={iterations * 260}&seed=300_000")
-    dev = cg.tasks.load(f"{SUMS}&size={iterations * 160}&seed=700_000")
-    for found in training.STaR(
-        team(),
-        first=team(examples=2),
-        train=train,
-        dev=dev,
-        output=OUTPUT / "climb",
-        iterations=iterations,
-        settings=training.STaRSettings(samples=8, per_problem=4, sft=sft(), concurrency=64),
-        progress=show,
-    ):
-        print(found, flush=True)
-    loaded = cg.tasks.load(f"{SUMS}&size={size}&seed={TEST}")
-    tested = training.unseen(loaded, than=[*train, *dev, *loaded.examples])
-    print(f"{len(tested)} problems, {tested.dropped} dropped as seen or repeated")
-    for examples in (0, 2):
-        greedy = team(examples=examples, temperature=0)
-        measure(f"climb, {examples} examples", greedy, cg.ChainOfThought(), tested)
-    for i in range(1, iterations + 1):
-        greedy = team(OUTPUT / "climb" / str(i) / "generator", temperature=0)
-        measure(f"climb {i}", greedy, cg.ChainOfThought(), tested)
-
-
 def begun() -> Path:
     """The weights that both loops begin with: the last ones, whether or not they were promoted."""
     folder = OUTPUT / "begin" / "2" / "generator"
@@ -162,9 +134,16 @@ def seen() -> list[Problem]:
     return [problem for size, seed in ranges for problem in mixed(size, seed)]
 
 
-def measure(name: str, made: cg.Team, strategy: Strategy, problems: ProblemSet) -> None:
+def measure(
+    name: str,
+    made: cg.Team,
+    strategy: Strategy,
+    problems: ProblemSet,
+    *,
+    output: Path = OUTPUT,
+) -> None:
     """Answer the test problems and write what came out, once."""
-    path = OUTPUT / "measured" / f"{name}.json"
+    path = output / "measured" / f"{name}.json"
     if path.exists():
         return
     started = time.perf_counter()
@@ -227,7 +206,6 @@ def main() -> None:
     parser.add_argument("--dev", type=int, default=200, help="to judge each iteration on")
     parser.add_argument("--samples", type=int, default=16, help="of STaR for each problem")
     parser.add_argument("--arms", nargs="+", default=["begin", "malt", "star"])
-    parser.add_argument("--iterations", type=int, default=5, help="of `climb`")
     parser.add_argument("--chart", type=Path, help="where to draw what was measured, as SVG")
     parser.add_argument(
         "--size", type=int, default=1_000, help="test problems, before duplicates go"
@@ -244,9 +222,6 @@ def main() -> None:
             measure(name, made, strategy, tested)
         for name, made, strategy in teams(chosen.arms):
             measure(f"{name}, held-out family", made, strategy, others)
-        return
-    if chosen.command == "climb":
-        climb(chosen.iterations, chosen.size)
         return
     loop: Iterable[Any]
     match chosen.command:
