@@ -1,19 +1,21 @@
 """Satori on the embedded model: what format tuning gives, and whether restarts teach to reflect.
 
-    python benchmarks/satori.py --generator runs/improve/adapter-2    all stages, about an hour
+    python benchmarks/satori.py --generator runs/improve/adapter-2    all stages, about two hours
     python benchmarks/satori.py --until forms                         format tuning alone
-    python benchmarks/satori.py --short                               to see that it runs
+    python benchmarks/satori.py --size short                          to see that it runs
+    python benchmarks/satori.py --size gpu                            some minutes on a GPU
+    python benchmarks/satori.py --until reinforce --arms restarts     one training, beside the other
 
 Agents make chains on small sums: the generator (with an adapter, or with two worked examples)
 tries, the critic says in its own words what is wrong, and the generator tries anew. Who is wrong
 the grader says: it chooses what is imitated, as in rejection sampling. The base is tuned on the
 right chains, and what it then writes is counted on fresh problems; no word of it is a template's.
-Reinforcement learning goes on from there twice, with restarts and without, until about as many
-tokens were sampled. Both are given the same restart states, which the tuned policy wrote on fresh
-problems, and go on from each several times: how often is a wrong beginning mended, and a right one
-spoilt?
+Reinforcement learning goes on from there twice, with restarts and without, for as many replies.
+The tuned policy and what became of it are given the same restart states, which the former wrote on
+problems that nothing was trained on, and go on from each several times: how often is a wrong
+beginning mended, and a right one spoilt?
 
-Everything is kept in runs/satori/, and the same command goes on where it was stopped.
+Everything is kept in runs/satori-laptop/, and the same command goes on where it was stopped.
 """
 
 import argparse
@@ -21,10 +23,11 @@ import asyncio
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from reflection.agents import agents
 
@@ -43,13 +46,16 @@ from cogitate.training.loops.token_chains import TokenChains, forms_of
 from cogitate.training.restarts import choose_starts, read_rates, sum_of_rates
 from cogitate.training.rewards import OutcomeReward
 from cogitate.training.rows import PreferenceRow, PromptRow, SFTRow
+from cogitate.training.rows_from.asked import Credits
+from cogitate.training.rows_from.starts import prompt_rows
 from cogitate.training.trainers.policy import Schedule
 
 MODEL = "hf/smollm2-135m"
 FAMILY = "reasoning_gym/chain_sum?min_terms=2&max_terms=3&min_digits=1&max_digits=1"
 TEST = 1_000_000
-STAGES = ("chains", "format", "forms", "sample", "orm", "reinforce", "measure")
-ARMS = ("restarts", "problems alone")
+STAGES = ("chains", "format", "forms", "sample", "orm", "states", "reinforce", "measure")
+ARMS = ("restarts", "alone")
+"""Trainings that begin at the problems and at restart states, and at the problems alone."""
 TEMPERATURE = 0.8
 PRECISION: Literal["bfloat16"] = "bfloat16"
 
@@ -61,7 +67,7 @@ class Size(NamedTuple):
     """Problems of the chains of agents, before repeated ones go."""
     rounds: int = 3
     """Chains of agents for each of them."""
-    epochs: int = 3
+    epochs: int = 6
     test: int = 330
     """Fresh problems, before those that were seen go."""
     problems: int = 240
@@ -71,14 +77,21 @@ class Size(NamedTuple):
     orm: int = 80
     """Steps of the outcome model."""
     steps: int = 40
-    """Of the training with restarts."""
+    """Of each training."""
     replies: int = 16
     """Sampled for each step."""
     again: int = 4
     """Continuations of each restart state."""
+    concurrency: int = 48
+    """Chains under way at the same moment."""
 
 
-SHORT = Size(40, 1, 30, 12, 8, 4, 2, 2, 8, 1)
+SIZES = {
+    "short": Size(40, 1, 30, 12, 8, 4, 2, 2, 8, 1),
+    "laptop": Size(),
+    "gpu": Size(test=700, problems=400, samples=8, orm=120, steps=30, replies=64, concurrency=256),
+}
+"""To see that it runs; two cores; a GPU."""
 
 
 def sums(size: int, seed: int) -> ProblemSet:
@@ -101,10 +114,11 @@ class _Measurement:
     """The stages; each leaves a record in a file of its name, and is done once."""
 
     def __init__(self, chosen: argparse.Namespace, folder: Path, store: RunStore) -> None:
-        self.size: Size = SHORT if chosen.short else Size()
+        self.size = SIZES[chosen.size]
         self.folder, self.store = folder, store
         self.adapter: str | None = chosen.generator
         self.method: str = chosen.method
+        self.arms: Sequence[str] = chosen.arms
         self.train, self.fresh = sums(self.size.train, 1_000), sums(self.size.problems, 200_000)
         loaded = sums(self.size.test, TEST)
         self.test = training.unseen(loaded, than=[*self.train, *self.fresh, *loaded.examples])
@@ -130,7 +144,13 @@ class _Measurement:
             show(name, done, len(problems))
 
         return cg.run(
-            problems, team, strategy, seed=seed, concurrency=48, store=self.store, on_episode=step
+            problems,
+            team,
+            strategy,
+            seed=seed,
+            concurrency=self.size.concurrency,
+            store=self.store,
+            on_episode=step,
         )
 
     def chains(self) -> Mapping[str, Any]:
@@ -139,7 +159,7 @@ class _Measurement:
             team = agents(MODEL, i, self.adapter, self.train.examples)
             report = self.run(f"chains {i + 1}", self.train, team, cg.ChainOfActionThought(), i)
             rows += training.harvest(report).coat(plain=True)
-        found = choose_chains(rows, ChainChoice(per_wording=8, ratio=1.0))
+        found = choose_chains(rows, ChainChoice(per_wording=8, plain=(0.5, 0.5)))
         keep_rows(self.folder / "chains.jsonl", found.rows)
         return {"counts": found.counts, "some": [row.completion for row in found.rows[:12]]}
 
@@ -191,8 +211,7 @@ class _Measurement:
         for arm in ARMS:
             starts = choose_starts(states, restarts=arm == ARMS[0])
             keep_rows(self.folder / f"starts {arm}.jsonl", starts.rows)
-        replies = len(self.fresh) * self.size.samples
-        return {"pairs": len(pairs), "tokens_a_reply": report.usage.completion / replies}
+        return {"pairs": len(pairs), "tokens": report.usage.completion}
 
     def orm(self) -> Mapping[str, Any]:
         how = training.Optimisation(
@@ -207,14 +226,14 @@ class _Measurement:
         )
         return {"steps": trained.steps, "losses": trained.losses[::10]}
 
-    def learn(self, arm: str, steps: int) -> Mapping[str, Any]:
+    def learn(self, arm: str) -> Mapping[str, Any]:
         record = self.folder / f"reflections {arm}.jsonl"
         trained = reinforce(
             kept_rows(self.folder / f"starts {arm}.jsonl", PromptRow),
             policy,
             str(self.folder / "tuned"),
             self.folder / arm,
-            self.settings(steps),
+            self.settings(),
             orm=self.folder / "orm",
             record=record,
             beta=0.5,
@@ -233,10 +252,10 @@ class _Measurement:
             "metrics": trained.metrics,
         }
 
-    def settings(self, steps: int) -> training.GRPOSettings | training.PPOSettings:
+    def settings(self) -> training.GRPOSettings | training.PPOSettings:
         if self.method == "ppo":
             schedule = Schedule(
-                steps=steps,
+                steps=self.size.steps,
                 prompts=self.size.replies,
                 minibatches=2,
                 learning_rate=1e-4,
@@ -247,7 +266,7 @@ class _Measurement:
         how = training.Optimisation(
             precision=PRECISION,
             learning_rate=1e-4,
-            max_steps=steps,
+            max_steps=self.size.steps,
             batch_size=self.size.replies,
         )
         return training.GRPOSettings(
@@ -255,24 +274,25 @@ class _Measurement:
         )
 
     def reinforce(self) -> None:
-        first = self.once(f"learned {ARMS[0]}", lambda: self.learn(ARMS[0], self.size.steps))
-        fresh = self.size.replies * self.once("sample", self.sample)["tokens_a_reply"]
-        steps = max(1, round(first["tokens"] / fresh))
-        self.once(f"learned {ARMS[1]}", lambda: self.learn(ARMS[1], steps))
+        for arm in self.arms:
+            self.once(f"learned {arm}", partial(self.learn, arm))
 
-    def states(self) -> list[PromptRow]:
-        """The same for all: what the tuned policy wrote on fresh problems, backed up."""
-        path = self.folder / "states.jsonl"
-        if not path.exists():
-            tuned = whole(self.folder / "tuned")
-            report = self.run("states", self.test, tuned, TokenChains(4), 7)
-            starts = choose_starts(training.harvest(report).prompts(), seed=8)
-            keep_rows(path, starts.rows)
-        return kept_rows(path, PromptRow)
+    def states(self) -> Mapping[str, Any]:
+        """What the tuned policy wrote on the test problems, backed up: the same for all."""
+        tuned = whole(self.folder / "tuned")
+        report = self.run("states", self.test, tuned, TokenChains(4), 7)
+        graphs = [episode.graph for episode in report.episodes]
+        training.grade(graphs)  # a harvest refuses problems that are kept for measuring
+        found = [Credits(graph.problem, graph, worth={}) for graph in graphs]
+        kinds: Final = ("problem", "restarts")
+        rows = [row for one in found for row in prompt_rows(one, Counter(), starts=kinds, back=2)]
+        starts = choose_starts(rows, seed=8)
+        keep_rows(self.folder / "states.jsonl", starts.rows)
+        return {"counts": starts.counts}
 
     def measure(self) -> None:
-        states = self.states()
-        for name in ("tuned", *ARMS):
+        states = kept_rows(self.folder / "states.jsonl", PromptRow)
+        for name in ("tuned", *self.arms):
             self.once(f"measured {name}", partial(self.go_on, self.folder / name, states))
 
     def go_on(self, folder: Path, states: Sequence[PromptRow]) -> Mapping[str, Any]:
@@ -352,11 +372,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--generator", help="an adapter that the agents' generator wears")
     parser.add_argument("--method", choices=("grpo", "ppo"), default="grpo")
-    parser.add_argument("--output", help="a folder; runs/satori by default")
-    parser.add_argument("--short", action="store_true", help="tiny sizes, for a look")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    parser.add_argument("--output", help="a folder; runs/satori-SIZE by default")
+    parser.add_argument("--size", choices=SIZES, default="laptop", help="short: for a look")
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1])
     chosen = parser.parse_args()
-    folder = Path(chosen.output or f"runs/satori{'-short' * chosen.short}")
+    folder = Path(chosen.output or f"runs/satori-{chosen.size}")
     folder.mkdir(parents=True, exist_ok=True)
     with RunStore(folder / "runs.db") as store:
         measurement = _Measurement(chosen, folder, store)

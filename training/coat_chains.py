@@ -5,7 +5,7 @@ gives the right ones as text. Not every one of them is worth imitating. What a s
 often one sentence with other numbers: a model tuned on it repeats the sentence, which parses as a
 reflection and is none. An approach that is left although its answer was right already teaches to
 doubt for nothing. And chains that only go on soon outnumber those that turn, or the other way
-round, so the larger side is capped.
+round, so one side is capped.
 
 The paper's reward model chooses among the critic's chains; here the grader does, and these rules.
 """
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
 from cogitate.graphs.coat_text import Action, Meta, parse_coat
 from cogitate.tasks import extract_answer
@@ -46,10 +46,18 @@ class ChainChoice(BaseModel):
     """The most chains with one wording of a reflection, its numbers apart."""
     per_problem: int = Field(default=4, ge=1)
     """The most chains of one problem."""
-    ratio: float = Field(default=2.0, ge=1)
-    """The most chains that only go on, for each one that reflects or explores, and the other way
-    round: a model reflects about as often as what it was tuned on."""
+    plain: tuple[PositiveFloat, PositiveFloat] = (0.5, 2.0)
+    """The least and the most chains that only go on, for each one that reflects or explores: a
+    model reflects about as often as what it was tuned on."""
     seed: int = 0
+
+    @field_validator("plain")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        least, most = value
+        if least > most:
+            raise ValueError(f"plain={value}: give the least first")
+        return value
 
 
 class Chains(NamedTuple):
@@ -58,7 +66,7 @@ class Chains(NamedTuple):
     rows: list[SFTRow]
     counts: dict[str, int]
     """`chains` in all, of which: `kept`; `templated`, `needless` (another approach after a right
-    answer), `duplicates`, `capped` (of one problem), `balanced` (of the larger side);
+    answer), `duplicates`, `capped` (of one problem), `balanced` (for the proportion);
     and how many of each kind were kept."""
 
 
@@ -133,11 +141,12 @@ def _needless(actions: Sequence[Action]) -> bool:
 
 def _balanced(rows: Sequence[SFTRow], choice: ChainChoice, counts: Counter[str]) -> list[SFTRow]:
     turns = [kind_of_chain(parse_coat(row.completion)) is not ChainKind.PLAIN for row in rows]
-    most = int(choice.ratio * min(Counter(turns).values(), default=0))
+    plain, turning = ([i for i, one in enumerate(turns) if one is side] for side in (False, True))
+    if not plain or not turning:
+        return list(rows)
+    least, most = choice.plain
     draw = random.Random(choice.seed)
-    kept = set[int]()
-    for turning in (False, True):
-        places = [i for i, one in enumerate(turns) if one is turning]
-        kept.update(draw.sample(places, min(most, len(places))))
+    few = draw.sample(plain, min(len(plain), max(1, int(most * len(turning)))))
+    kept = {*few, *draw.sample(turning, min(len(turning), max(1, int(len(few) / least))))}
     counts["balanced"] += len(rows) - len(kept)
     return [row for i, row in enumerate(rows) if i in kept]

@@ -1,5 +1,6 @@
 """Chains to tune a format on: own words, no needless approach, no kind that drowns the others."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,11 +53,18 @@ def test_chains_that_only_go_on_are_cut_to_a_multiple_of_those_that_turn() -> No
     plain = [row(f"p{i}", (CONTINUE, f"Answer: {i}")) for i in range(9)]
     explores = row("q", (CONTINUE, "No\n"), (EXPLORE, "Answer: 1"))
     turning = [reflects("r", "No.\n"), reflects("s", "Wrong sign.\n"), explores]
-    kept = choose_chains([*plain, *turning], ChainChoice(ratio=1.5))
+    kept = choose_chains([*plain, *turning], ChainChoice(plain=(1, 1.5)))
     kinds = [kept.counts[name] for name in ("plain", "reflects", "explores", "balanced")]
     assert kinds == [4, 2, 1, 5]
-    few = choose_chains([*plain[:1], *turning], ChainChoice(ratio=2))
+    few = choose_chains([*plain[:1], *turning], ChainChoice(plain=(0.5, 2)))
     assert (few.counts["plain"], few.counts["balanced"], few.counts["kept"]) == (1, 1, 3)
+    rare = choose_chains([*plain, *turning], ChainChoice(plain=(0.5, 0.5)))
+    assert (rare.counts["plain"], rare.counts["kept"]) == (1, 3)
+    one = choose_chains([*plain, turning[0]], ChainChoice(plain=(0.5, 0.5)))
+    assert (one.counts["plain"], one.counts["kept"]) == (1, 2)
+    with pytest.raises(ValueError, match="the least first"):
+        ChainChoice(plain=(2, 1))
+    assert len(choose_chains(turning).rows) == 3
     assert choose_chains([]).rows == []
 
 
@@ -65,7 +73,7 @@ def test_every_chain_is_kept_or_counted(chains: list[tuple[str, Meta]]) -> None:
     rows = [
         row(name, (CONTINUE, "1\n"), (meta, f"{name}{i}")) for i, (name, meta) in enumerate(chains)
     ]
-    kept = choose_chains(rows, ChainChoice(per_problem=3, per_wording=1, ratio=1.0))
+    kept = choose_chains(rows, ChainChoice(per_problem=3, per_wording=1, plain=(1, 1)))
     left = ("templated", "needless", "duplicates", "capped", "balanced", "kept")
     assert sum(kept.counts.get(name, 0) for name in left) == len(rows) == kept.counts["chains"]
     kinds = [kind_of_chain(parse_coat(one.completion)) for one in kept.rows]
