@@ -3,7 +3,7 @@
     python benchmarks/satori.py --generator runs/improve/adapter-2    all stages, about two hours
     python benchmarks/satori.py --until forms                         format tuning alone
     python benchmarks/satori.py --size short                          to see that it runs
-    python benchmarks/satori.py --size gpu                            some minutes on a GPU
+    python benchmarks/satori.py --size gpu                            more of everything, for a GPU
     python benchmarks/satori.py --until reinforce --arms restarts     one training, beside the other
 
 Agents make chains on small sums: the generator (with an adapter, or with two worked examples)
@@ -11,11 +11,11 @@ tries, the critic says in its own words what is wrong, and the generator tries a
 the grader says: it chooses what is imitated, as in rejection sampling. The base is tuned on the
 right chains, and what it then writes is counted on fresh problems; no word of it is a template's.
 Reinforcement learning goes on from there twice, with restarts and without, for as many replies.
-The tuned policy and what became of it are given the same restart states, which the former wrote on
-problems that nothing was trained on, and go on from each several times: how often is a wrong
-beginning mended, and a right one spoilt?
+The tuned policy writes restart states on problems that nothing was trained on. It and both trained
+policies go on from each of them several times: how often is a wrong beginning mended, and a right
+one spoilt?
 
-Everything is kept in runs/satori-laptop/, and the same command goes on where it was stopped.
+Everything is kept in runs/satori-SIZE/, and the same command goes on where it was stopped.
 """
 
 import argparse

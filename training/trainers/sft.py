@@ -123,6 +123,8 @@ def _fit(
     imitated = sum(label != IGNORED for row in rows for label in row.labels)
 
     class InOrder(SFTTrainer):
+        _weight = 1.0
+
         def _get_train_sampler(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, train_dataset: Dataset | None = None
         ) -> Sampler[int]:

@@ -384,8 +384,9 @@ def test_an_adapter_that_does_not_fit_is_refused_and_changes_nothing(
     assert before.token_ids == after.token_ids
 
 
+@pytest.mark.parametrize("bound", ["rows", "tokens"])
 def test_where_more_wait_than_have_room_rows_join_in_groups(
-    tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
+    bound: str, tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     joins: list[tuple[int, int]] = []
     admit = Rolling.admit
@@ -398,8 +399,14 @@ def test_where_more_wait_than_have_room_rows_join_in_groups(
         return done
 
     monkeypatch.setattr(Rolling, "admit", watched)
-    requests = [ask(f"Number {i}.", tokens=3 + i % 13) for i in range(160)]
-    answers = use(HF(tiny_llama, max_rows=32), lambda engine: together(engine, requests))
+    # Each may come to hold as many tokens as any other.
+    requests = [ask(f"{i:03}" + "." * (13 - i % 13), tokens=3 + i % 13) for i in range(160)]
+    [most] = {HF(tiny_llama).count(one) + one.sampling.max_tokens for one in requests}
+    room = {
+        "rows": HF(tiny_llama, max_rows=32),
+        "tokens": HF(tiny_llama, max_tokens_in_memory=32 * most),
+    }
+    answers = use(room[bound], lambda engine: together(engine, requests))
     assert [len(ids_of(one)) for one in answers] == [3 + i % 13 for i in range(160)]
     assert all(joined == (free if free >= 4 else 0) for free, joined in joins)
     assert {free for free, _ in joins} & {1, 2, 3}
