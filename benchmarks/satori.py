@@ -1,6 +1,6 @@
 """Satori on the embedded model: what format tuning gives, and whether restarts teach to reflect.
 
-    python benchmarks/satori.py --generator runs/improve/adapter-2    all stages, about two hours
+    python benchmarks/satori.py --generator A --begin B --seen ROWS    all stages, about three hours
     python benchmarks/satori.py --until forms                         format tuning alone
     python benchmarks/satori.py --size short                          to see that it runs
     python benchmarks/satori.py --size gpu                            more of everything, for a GPU
@@ -8,9 +8,11 @@
 
 Agents make chains on small sums: the generator (with an adapter, or with two worked examples)
 tries, the critic says in its own words what is wrong, and the generator tries anew. Who is wrong
-the grader says: it chooses what is imitated, as in rejection sampling. The base is tuned on the
-right chains, and what it then writes is counted on fresh problems; no word of it is a template's.
-Reinforcement learning goes on from there twice, with restarts and without, for as many replies.
+the grader says: it chooses what is imitated, as in rejection sampling. The base, into which an
+adapter can be merged first, is tuned on the right chains, and what it then writes is counted on
+fresh problems; no word of it is a template's. Reinforcement learning goes on from there twice, with
+restarts and without, for as many replies. It begins where the tuned policy is right now and then:
+at problems with right and wrong chains, and at restart states with right and wrong continuations.
 The tuned policy writes restart states on problems that nothing was trained on. It and both trained
 policies go on from each of them several times: how often is a wrong beginning mended, and a right
 one spoilt?
@@ -21,6 +23,7 @@ Everything is kept in runs/satori-SIZE/, and the same command goes on where it w
 import argparse
 import asyncio
 import json
+import random
 import sys
 import time
 from collections import Counter
@@ -37,7 +40,7 @@ from cogitate.graphs.coat_text import CHAIN
 from cogitate.inference import Message
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
-from cogitate.training.coat_chains import ChainChoice, choose_chains
+from cogitate.training.coat_chains import ChainChoice, after_mistakes, choose_chains
 from cogitate.training.coat_tokens import add_coat_tokens, tune_format
 from cogitate.training.intervals import clustered_interval
 from cogitate.training.loops.kept_rows import keep_rows, kept_rows
@@ -48,12 +51,23 @@ from cogitate.training.rewards import OutcomeReward
 from cogitate.training.rows import PreferenceRow, PromptRow, SFTRow
 from cogitate.training.rows_from.asked import Credits
 from cogitate.training.rows_from.starts import prompt_rows
+from cogitate.training.trainers.merge import merge
 from cogitate.training.trainers.policy import Schedule
 
 MODEL = "hf/smollm2-135m"
 FAMILY = "reasoning_gym/chain_sum?min_terms=2&max_terms=3&min_digits=1&max_digits=1"
-TEST = 1_000_000
-STAGES = ("chains", "format", "forms", "sample", "orm", "states", "reinforce", "measure")
+TEST = 3_000_000
+STAGES = (
+    "chains",
+    "format",
+    "forms",
+    "sample",
+    "choose",
+    "orm",
+    "states",
+    "reinforce",
+    "measure",
+)
 ARMS = ("restarts", "alone")
 """Trainings that begin at the problems and at restart states, and at the problems alone."""
 TEMPERATURE = 0.8
@@ -67,19 +81,21 @@ class Size(NamedTuple):
     """Problems of the chains of agents, before repeated ones go."""
     rounds: int = 3
     """Chains of agents for each of them."""
-    epochs: int = 6
-    test: int = 330
+    epochs: int = 4
+    test: int = 500
     """Fresh problems, before those that were seen go."""
-    problems: int = 240
+    problems: int = 300
     """Sampled on for reinforcement learning."""
     samples: int = 6
     """Chains of each of these."""
-    orm: int = 80
+    orm: int = 60
     """Steps of the outcome model."""
-    steps: int = 40
+    steps: int = 24
     """Of each training."""
-    replies: int = 16
+    replies: int = 32
     """Sampled for each step."""
+    group: int = 8
+    """Of them go on from one start."""
     again: int = 4
     """Continuations of each restart state."""
     concurrency: int = 48
@@ -87,9 +103,9 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "short": Size(40, 1, 30, 12, 8, 4, 2, 2, 8, 1),
+    "short": Size(40, 1, 30, 12, 8, 4, 2, 2, 8, 4, 1),
     "laptop": Size(),
-    "gpu": Size(test=700, problems=400, samples=8, orm=120, steps=30, replies=64, concurrency=256),
+    "gpu": Size(test=700, problems=400, samples=8, orm=120, steps=60, replies=64, concurrency=256),
 }
 """To see that it runs; two cores; a GPU."""
 
@@ -116,12 +132,16 @@ class _Measurement:
     def __init__(self, chosen: argparse.Namespace, folder: Path, store: RunStore) -> None:
         self.size = SIZES[chosen.size]
         self.folder, self.store = folder, store
-        self.adapter: str | None = chosen.generator
+        self.generators: Sequence[str | None] = chosen.generator or [None]
+        self.begin: str | None = chosen.begin
         self.method: str = chosen.method
+        self.rated: bool = chosen.orm
         self.arms: Sequence[str] = chosen.arms
         self.train, self.fresh = sums(self.size.train, 1_000), sums(self.size.problems, 200_000)
         loaded = sums(self.size.test, TEST)
-        self.test = training.unseen(loaded, than=[*self.train, *self.fresh, *loaded.examples])
+        rows = [row for path in chosen.seen for row in kept_rows(Path(path), SFTRow)]
+        seen = [*self.train, *self.fresh, *loaded.examples, *rows]
+        self.test = training.unseen(loaded, than=seen)
 
     def once(self, name: str, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         path = self.folder / f"{name}.json"
@@ -134,7 +154,13 @@ class _Measurement:
         return kept
 
     def run(
-        self, name: str, problems: ProblemSet, team: cg.Team, strategy: Any, seed: int
+        self,
+        name: str,
+        problems: ProblemSet,
+        team: cg.Team,
+        strategy: Any,
+        seed: int,
+        store: RunStore | None = None,
     ) -> cg.graphs.Report:
         done = 0
 
@@ -149,24 +175,30 @@ class _Measurement:
             strategy,
             seed=seed,
             concurrency=self.size.concurrency,
-            store=self.store,
+            store=store or self.store,
             on_episode=step,
         )
 
     def chains(self) -> Mapping[str, Any]:
         rows: list[SFTRow] = []
-        for i in range(self.size.rounds):
-            team = agents(MODEL, i, self.adapter, self.train.examples)
-            report = self.run(f"chains {i + 1}", self.train, team, cg.ChainOfActionThought(), i)
-            rows += training.harvest(report).coat(plain=True)
+        for n, adapter in enumerate(self.generators, start=1):
+            with RunStore(self.folder / f"chains {n}.db") as store:
+                for i in range(self.size.rounds):
+                    team = agents(MODEL, i, adapter, self.train.examples)
+                    coat, name = cg.ChainOfActionThought(), f"chains {n}.{i + 1}"
+                    report = self.run(name, self.train, team, coat, i, store)
+                    rows += training.harvest(report).coat(plain=True)
         found = choose_chains(rows, ChainChoice(per_wording=8, plain=(0.5, 0.5)))
         keep_rows(self.folder / "chains.jsonl", found.rows)
         return {"counts": found.counts, "some": [row.completion for row in found.rows[:12]]}
 
     def format(self) -> Mapping[str, Any]:
-        base = add_coat_tokens(MODEL, self.folder / "base")
+        begin = MODEL
+        if self.begin:
+            begin = str(merge(MODEL, Path(self.begin), self.folder / "begin"))
+        base = add_coat_tokens(begin, self.folder / "base")
         how = training.Optimisation(precision=PRECISION, epochs=self.size.epochs)
-        rows = kept_rows(self.folder / "chains.jsonl", SFTRow)
+        rows = [after_mistakes(row) for row in kept_rows(self.folder / "chains.jsonl", SFTRow)]
         trained = tune_format(
             rows,
             str(base),
@@ -206,12 +238,28 @@ class _Measurement:
         ]
         if not pairs:
             raise SystemExit("no problem has a right and a wrong chain: tune on more chains")
-        states = list(harvest.prompts())
+        starts = choose_starts(harvest.prompts())
         keep_rows(self.folder / "pairs.jsonl", pairs)
-        for arm in ARMS:
-            starts = choose_starts(states, restarts=arm == ARMS[0])
-            keep_rows(self.folder / f"starts {arm}.jsonl", starts.rows)
-        return {"pairs": len(pairs), "tokens": report.usage.completion}
+        keep_rows(self.folder / "sampled.jsonl", starts.rows)
+        return {"pairs": len(pairs), "tokens": report.usage.completion, "starts": starts.counts}
+
+    def choose(self) -> Mapping[str, Any]:
+        """Leave starts from which the tuned policy is always right, or never: see `Curriculum`."""
+        sampled = kept_rows(self.folder / "sampled.jsonl", PromptRow)
+        pairs = kept_rows(self.folder / "pairs.jsonl", PreferenceRow)
+        paired = {pair.problem for pair in pairs}  # with right and wrong chains
+        starts = [start for start in sampled if start.problem in paired]
+        problems = [start for start in starts if start.began == "problem"]
+        restarts = [start for start in starts if start.began != "problem"]
+        many = self.size.group
+        right = self.go_on(self.folder / "tuned", restarts, self.fresh, many)
+        mixed = [one for one, n in zip(restarts, right, strict=True) if 0 < n < many]
+        for arm, rows in zip(ARMS, ([*problems, *mixed], problems), strict=True):
+            if not rows:
+                raise SystemExit("no start is left: sample on more problems")
+            random.Random(0).shuffle(rows)
+            keep_rows(self.folder / f"starts {arm}.jsonl", rows)
+        return {"starts": len(sampled), "kept": Counter(one.began for one in (*problems, *mixed))}
 
     def orm(self) -> Mapping[str, Any]:
         how = training.Optimisation(
@@ -234,7 +282,7 @@ class _Measurement:
             str(self.folder / "tuned"),
             self.folder / arm,
             self.settings(),
-            orm=self.folder / "orm",
+            orm=self.folder / "orm" if self.rated else None,
             record=record,
             beta=0.5,
             seed=0,
@@ -265,12 +313,19 @@ class _Measurement:
             return training.PPOSettings(schedule=schedule)
         how = training.Optimisation(
             precision=PRECISION,
-            learning_rate=1e-4,
+            learning_rate=2e-4,
+            schedule="constant_with_warmup",
             max_steps=self.size.steps,
-            batch_size=self.size.replies,
+            batch_size=min(16, self.size.replies),
+            accumulate=max(1, self.size.replies // 16),
+            save_steps=5,
         )
         return training.GRPOSettings(
-            optimisation=how, group=4, max_tokens=96, temperature=TEMPERATURE
+            optimisation=how,
+            variant="dr_grpo",
+            group=self.size.group,
+            max_tokens=96,
+            temperature=TEMPERATURE,
         )
 
     def reinforce(self) -> None:
@@ -293,31 +348,37 @@ class _Measurement:
     def measure(self) -> None:
         states = kept_rows(self.folder / "states.jsonl", PromptRow)
         for name in ("tuned", *self.arms):
-            self.once(f"measured {name}", partial(self.go_on, self.folder / name, states))
+            self.once(f"measured {name}", partial(self.rates, self.folder / name, states))
 
-    def go_on(self, folder: Path, states: Sequence[PromptRow]) -> Mapping[str, Any]:
-        """Go on from each state, and count how often the end is right."""
+    def rates(self, folder: Path, states: Sequence[PromptRow]) -> Mapping[str, Any]:
+        many = self.size.again
+        right: dict[str, dict[str, int]] = {"problem": {}, "wrong": {}, "right": {}}
+        ends = self.go_on(folder, states, self.test, many)
+        for state, n in zip(states, ends, strict=True):
+            right[state.began][state.problem] = n
+        return {"again": many, "right": right}
+
+    def go_on(
+        self, folder: Path, states: Sequence[PromptRow], of: ProblemSet, many: int
+    ) -> list[int]:
+        """Go on from each state so many times, and count how often the end is right."""
         sampler = training.StrategySampler(
             team=policy,
             strategy=cg.ChainOfActionThought(mode="tokens"),
             reward=OutcomeReward(),
-            problems={problem.id: problem for problem in self.test},
+            problems={problem.id: problem for problem in of},
             seed=9,
         )
 
         async def sample() -> Sequence[training.Rollout]:
-            starts = [state for state in states for _ in range(self.size.again)]
+            starts = [state for state in states for _ in range(many)]
             try:
                 return await sampler(starts, training.CurrentWeights(f"hf/{folder}", None, 0))
             finally:
                 await sampler.close()
 
         rewards = [one.reward or 0.0 for one in asyncio.run(sample())]
-        many = self.size.again
-        right: dict[str, dict[str, int]] = {"problem": {}, "wrong": {}, "right": {}}
-        for i, state in enumerate(states):
-            right[state.began][state.problem] = round(sum(rewards[i * many : (i + 1) * many]))
-        return {"again": many, "right": right}
+        return [round(sum(rewards[i : i + many])) for i in range(0, len(rewards), many)]
 
     def report(self) -> None:
         """Print what there is."""
@@ -370,7 +431,14 @@ def show(stage: str, done: int, total: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--generator", help="an adapter that the agents' generator wears")
+    parser.add_argument(
+        "--generator", nargs="+", help="adapters: the agents' generator wears one after the other"
+    )
+    parser.add_argument("--begin", help="an adapter that is merged into the base before all")
+    parser.add_argument(
+        "--seen", nargs="+", default=[], help="rows that the adapters learned from: not measured on"
+    )
+    parser.add_argument("--orm", action="store_true", help="an outcome model's rating pays too")
     parser.add_argument("--method", choices=("grpo", "ppo"), default="grpo")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--output", help="a folder; runs/satori-SIZE by default")
@@ -382,6 +450,8 @@ def main() -> None:
     with RunStore(folder / "runs.db") as store:
         measurement = _Measurement(chosen, folder, store)
         for stage in STAGES[: STAGES.index(chosen.until) + 1]:
+            if stage == "orm" and not chosen.orm:
+                continue
             work = getattr(measurement, stage)  # stages are its methods
             if stage in ("reinforce", "measure"):
                 work()

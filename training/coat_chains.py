@@ -19,12 +19,19 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
 
-from cogitate.graphs.coat_text import Action, Meta, parse_coat
+from cogitate.graphs.coat_text import Action, Meta, parse_coat, write_coat
 from cogitate.tasks import extract_answer
 from cogitate.training.dataset import same_text
 from cogitate.training.rows import SFTRow
 
-__all__ = ["ChainChoice", "ChainKind", "Chains", "choose_chains", "kind_of_chain"]
+__all__ = [
+    "ChainChoice",
+    "ChainKind",
+    "Chains",
+    "after_mistakes",
+    "choose_chains",
+    "kind_of_chain",
+]
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -99,6 +106,40 @@ def kind_of_chain(actions: Sequence[Action]) -> ChainKind:
     return ChainKind.REFLECTS if Meta.REFLECT in metas else ChainKind.PLAIN
 
 
+def after_mistakes(row: SFTRow) -> SFTRow:
+    r"""Return a chain whose mistakes are given and not learned: what is learned goes on from them.
+
+    They end with the last action that answers otherwise than the chain in the end. A chain without
+    one is returned as it is. The paper learns whole chains; a model that is small enough to learn
+    the mistakes too makes them more often.
+
+    Example:
+        `<|continue|>Answer: 5` is given of the chain
+        `<|continue|>Answer: 5<|reflect|>No.<|explore|>Answer: 4`.
+    """
+    actions = parse_coat(row.completion)
+    answers, ends = _answers(actions)
+    wrong = [i for i, answer in enumerate(answers) if answer not in (None, ends)]
+    if not wrong:
+        return row
+    given = len(write_coat(actions[: wrong[-1] + 1]))
+    return row.model_copy(
+        update={
+            "prefix": row.prefix + row.completion[:given],
+            "completion": row.completion[given:],
+            "prompt_ids": None,
+            "completion_ids": None,
+            "logprobs": None,
+        }
+    )
+
+
+def _answers(actions: Sequence[Action]) -> tuple[list[str | None], str | None]:
+    """What each action gives as the answer, and what the last one does that gives any."""
+    answers = [extract_answer(action.text) for action in actions]
+    return answers, next((answer for answer in reversed(answers) if answer is not None), None)
+
+
 def _sound(rows: Sequence[SFTRow], choice: ChainChoice, counts: Counter[str]) -> list[SFTRow]:
     texts = set[tuple[str, str]]()
     of_problem, of_wording = Counter[str](), Counter[str]()
@@ -129,8 +170,7 @@ def _sound(rows: Sequence[SFTRow], choice: ChainChoice, counts: Counter[str]) ->
 
 def _needless(actions: Sequence[Action]) -> bool:
     """Whether it explores although the answer that it leaves is the one that it ends with."""
-    answers = [extract_answer(action.text) for action in actions]
-    ends = next((answer for answer in reversed(answers) if answer is not None), None)
+    answers, ends = _answers(actions)
     given: str | None = None
     for (meta, _), answer in zip(actions, answers, strict=True):
         if meta is Meta.EXPLORE and given is not None and given == ends:

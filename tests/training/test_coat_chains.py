@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from cogitate.graphs import Source
 from cogitate.graphs.coat_text import Action, Meta, parse_coat, write_coat
-from cogitate.training.coat_chains import ChainChoice, ChainKind, choose_chains, kind_of_chain
+from cogitate.training.coat_chains import (
+    ChainChoice,
+    ChainKind,
+    after_mistakes,
+    choose_chains,
+    kind_of_chain,
+)
 from cogitate.training.rows import SFTRow
 
 CONTINUE, REFLECT, EXPLORE = Meta
@@ -66,6 +72,21 @@ def test_chains_that_only_go_on_are_cut_to_a_multiple_of_those_that_turn() -> No
         ChainChoice(plain=(2, 1))
     assert len(choose_chains(turning).rows) == 3
     assert choose_chains([]).rows == []
+
+
+def test_mistakes_are_given_and_what_follows_them_is_learned() -> None:
+    wrong = ((CONTINUE, "Answer: 41"), (REFLECT, "No.\n"), (EXPLORE, "Answer: 40"))
+    mended = ((REFLECT, "Still not.\n"), (EXPLORE, "6 * 7 <|reflect|>\n"), (CONTINUE, "Answer: 42"))
+    whole = row("p", *wrong, *mended).model_copy(
+        update={"prompt_ids": (1,), "completion_ids": (2,), "logprobs": (-0.5,)}
+    )
+    cut = after_mistakes(whole)
+    assert cut.prefix == "<|continue|>Answer: 41<|reflect|>No.\n<|explore|>Answer: 40"
+    assert parse_coat(cut.completion) == list(mended)
+    assert cut.prefix + cut.completion == whole.completion
+    assert (cut.prompt_ids, cut.completion_ids, cut.logprobs) == (None, None, None)
+    for right in (row("p", (CONTINUE, "Answer: 42"), (REFLECT, "Yes.\n")), row("p", *mended)):
+        assert after_mistakes(right) is right
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(Meta))), max_size=30))

@@ -53,7 +53,7 @@ def reinforce(
     output: Path,
     settings: GRPOSettings | PPOSettings,
     *,
-    orm: Path,
+    orm: Path | None,
     record: Path,
     beta: float,
     seed: int,
@@ -68,7 +68,7 @@ def reinforce(
         base: A model that writes chains with tokens: its folder.
         output: The folder to make: a whole model.
         settings: How to train, and by which method.
-        orm: The folder of the outcome model.
+        orm: The folder of the outcome model; None pays the grade and the bonus alone.
         record: Where it is written, step by step, how reflections turn out.
         beta: What mending earns.
         seed: Of the rollouts.
@@ -86,8 +86,10 @@ def reinforce(
             f"{settings.temperature}: give both the same"
         )
     engines = Engines()  # closed by the sampler
-    verifier = Verifier(model=f"hf/{orm}", name="orm")
-    rated = ModelReward(verifier, engines.open(f"hf/{orm}"))
+    rated = None
+    if orm is not None:
+        verifier = Verifier(model=f"hf/{orm}", name="orm")
+        rated = ModelReward(verifier, engines.open(f"hf/{orm}"))
     sampler = StrategySampler(
         team=policy,
         strategy=ChainOfActionThought(mode="tokens"),

@@ -23,7 +23,7 @@ from cogitate.graphs import ChainOfActionThought, Report, Strategy
 from cogitate.graphs.solve import wait_for
 from cogitate.memory import RunStore
 from cogitate.tasks import ProblemSet
-from cogitate.training.coat_chains import choose_chains
+from cogitate.training.coat_chains import after_mistakes, choose_chains
 from cogitate.training.described import described
 from cogitate.training.harvest import harvest
 from cogitate.training.loops.course import AS_GIVEN, Course
@@ -197,9 +197,12 @@ class Satori:
         base = self.course.log.folder(0) / "base"
 
         def work(stage: Stage) -> Learned:
+            rows = kept_rows(chains, SFTRow)
+            if not self.settings.mistakes:
+                rows = [after_mistakes(row) for row in rows]
             with self.course.training():
                 found = self.trainers.form(
-                    kept_rows(chains, SFTRow),
+                    rows,
                     str(base),
                     stage.output("tuned"),
                     self.settings.sft,

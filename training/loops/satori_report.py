@@ -28,6 +28,9 @@ class SatoriSettings(LoopSettings):
     """Chains that the policy samples of each problem, to learn from and to restart in."""
     choice: ChainChoice = ChainChoice()
     """Which chains the format is tuned on."""
+    mistakes: bool = True
+    """Learn what a chain says up to its last wrong answer too, as the paper does; False learns only
+    how it goes on from there."""
     back: int = Field(default=2, ge=0)
     """The most actions that a restart leaves out."""
     restarts: bool = True

@@ -127,15 +127,14 @@ class Weighted:
     costs="a grade and a rating of each reply",
     pays="for chains that reflect, with restarts",
 )
-def satori_sum(orm: Reward, reflection: ReflectionReward | None = None) -> Weighted:
-    """Return Satori's reward: (1[correct] - 1) + the reward model's sigmoid + the bonus."""
-    return Weighted(
-        (
-            Part("outcome", OutcomeReward(right=0.0, wrong=-1.0)),
-            Part("orm", orm),
-            Part("reflection", reflection or ReflectionReward()),
-        )
-    )
+def satori_sum(orm: Reward | None, reflection: ReflectionReward | None = None) -> Weighted:
+    """Return Satori's reward: (1[correct] - 1) + the reward model's sigmoid + the bonus.
+
+    Without a reward model it is the other two.
+    """
+    outcome = Part("outcome", OutcomeReward(right=0.0, wrong=-1.0))
+    rated = () if orm is None else (Part("orm", orm),)
+    return Weighted((outcome, *rated, Part("reflection", reflection or ReflectionReward())))
 
 
 _RULES = (

@@ -211,6 +211,28 @@ def test_without_restarts_episodes_begin_at_problems_alone(tmp_path: Path) -> No
     assert {row.began for row in starts} == {"problem"}
 
 
+class Slips(Model):
+    """Its agents first say something wrong."""
+
+    def agent(self, request: Request) -> str:
+        said = super().agent(request)
+        return f"{said}\nAnswer: 0" if said.startswith("Hm") else said
+
+
+@pytest.mark.parametrize("mistakes", [True, False])
+def test_mistakes_are_learned_or_only_given(mistakes: bool, tmp_path: Path) -> None:
+    trainers = Trainers()
+    settings = SETTINGS.model_copy(update={"mistakes": mistakes})
+    next(iter(satori(tmp_path, model=Slips(), trainers=trainers, settings=settings)))
+    rows = trainers.given("format")[0]
+    assert isinstance(rows, list)
+    slip = "<|continue|>Hm, one step\nAnswer: 0"
+    assert rows
+    for row in rows:
+        assert row.prefix == ("" if mistakes else slip)
+        assert (row.prefix + row.completion).startswith(f"{slip}<|reflect|>")
+
+
 @BOTH
 @pytest.mark.parametrize("stage", ["tokens", "format", "orm", "reinforce"])
 def test_a_kill_while_it_trains_changes_no_report(

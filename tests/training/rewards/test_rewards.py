@@ -348,3 +348,5 @@ def test_satoris_sum_is_its_formula() -> None:
     total = satori_sum(ModelReward(cg.Verifier(orm), orm))
     assert give(total, graph, wrong) == pytest.approx(satori_reward(False, 0.7))
     assert give(total, graph, mended) == pytest.approx(satori_reward(True, 0.7, 0.5))
+    unrated = satori_sum(None)
+    assert (give(unrated, graph, wrong), give(unrated, graph, mended)) == (-1.0, 0.5)

@@ -77,14 +77,18 @@ def orm(tuned: Path) -> Path:
     return train_reward_model(preferences(4), str(tuned), tuned.parent / "orm", settings).folder
 
 
-@pytest.mark.parametrize("how", [GRPO, PPO], ids=["grpo", "ppo"])
+@pytest.mark.parametrize(
+    ("how", "rated"),
+    [(GRPO, True), (PPO, True), (GRPO, False)],
+    ids=["grpo", "ppo", "without an outcome model"],
+)
 def test_the_policy_is_paid_for_restarts_and_left_whole(
-    how: GRPOSettings | PPOSettings, tuned: Path, orm: Path, tmp_path: Path
+    how: GRPOSettings | PPOSettings, rated: bool, tuned: Path, orm: Path, tmp_path: Path
 ) -> None:
     record = tmp_path / "rates.jsonl"
     trained = reinforce(
-        STARTS, policy, str(tuned), tmp_path / "policy", how, orm=orm, record=record,
-        beta=0.5, seed=0,
+        STARTS, policy, str(tuned), tmp_path / "policy", how, orm=orm if rated else None,
+        record=record, beta=0.5, seed=0,
     )  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["policy", "rates.jsonl"]
     rates = read_rates(record)
@@ -93,9 +97,8 @@ def test_the_policy_is_paid_for_restarts_and_left_whole(
     assert trained.counts["replies"] == 12
     # A grade of -1 or 0, a sigmoid between 0 and 1, and a bonus of half a point at most.
     assert -1.5 < trained.metrics["reward"] < 1.5
-    assert {f"rewards/part/{name}" for name in ("outcome", "orm", "reflection")} <= set(
-        trained.metrics
-    )
+    paid = {name.rpartition("/")[2] for name in trained.metrics if name.startswith("rewards/part/")}
+    assert paid == {"outcome", "reflection", *(["orm"] if rated else [])}
     problem = cg.tasks.Problem(id="q", prompt="What is 6 * 7?", reference="42", kind="numeric")
     team = policy(CurrentWeights(f"hf/{trained.folder}", None, 2))
     result = cg.solve(problem, team, cg.ChainOfActionThought(mode="tokens"))
