@@ -103,7 +103,7 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "short": Size(40, 1, 30, 12, 8, 4, 2, 2, 8, 4, 1),
+    "short": Size(40, 1, 30, 12, 40, 6, 2, 2, 8, 4, 1),
     "laptop": Size(),
     "gpu": Size(test=700, problems=400, samples=8, orm=120, steps=60, replies=64, concurrency=256),
 }
@@ -139,8 +139,9 @@ class _Measurement:
         self.arms: Sequence[str] = chosen.arms
         self.train, self.fresh = sums(self.size.train, 1_000), sums(self.size.problems, 200_000)
         loaded = sums(self.size.test, TEST)
-        rows = [row for path in chosen.seen for row in kept_rows(Path(path), SFTRow)]
-        seen = [*self.train, *self.fresh, *loaded.examples, *rows]
+        seen = [*self.train, *self.fresh, *loaded.examples]
+        for one in chosen.seen:
+            seen += kept_rows(Path(one), SFTRow) if Path(one).is_file() else cg.tasks.load(one)
         self.test = training.unseen(loaded, than=seen)
 
     def once(self, name: str, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
@@ -436,7 +437,7 @@ def main() -> None:
     )
     parser.add_argument("--begin", help="an adapter that is merged into the base before all")
     parser.add_argument(
-        "--seen", nargs="+", default=[], help="rows that the adapters learned from: not measured on"
+        "--seen", nargs="+", default=[], help="rows and problems that adapters were made with"
     )
     parser.add_argument("--orm", action="store_true", help="an outcome model's rating pays too")
     parser.add_argument("--method", choices=("grpo", "ppo"), default="grpo")
