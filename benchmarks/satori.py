@@ -44,7 +44,7 @@ from cogitate.training.coat_chains import ChainChoice, after_mistakes, choose_ch
 from cogitate.training.coat_tokens import add_coat_tokens, tune_format
 from cogitate.training.intervals import clustered_interval
 from cogitate.training.loops.kept_rows import keep_rows, kept_rows
-from cogitate.training.loops.reinforce import reinforce
+from cogitate.training.loops.reinforce import Paid, reinforce
 from cogitate.training.loops.token_chains import TokenChains, forms_of
 from cogitate.training.restarts import choose_starts, read_rates, sum_of_rates
 from cogitate.training.rewards import OutcomeReward
@@ -56,7 +56,7 @@ from cogitate.training.trainers.policy import Schedule
 
 MODEL = "hf/smollm2-135m"
 FAMILY = "reasoning_gym/chain_sum?min_terms=2&max_terms=3&min_digits=1&max_digits=1"
-TEST = 3_000_000
+TEST = 4_000_000
 STAGES = (
     "chains",
     "format",
@@ -98,6 +98,10 @@ class Size(NamedTuple):
     """Of them go on from one start."""
     again: int = 4
     """Continuations of each restart state."""
+    rows: int = 16
+    """Of a step's replies in each pass of the policy."""
+    learning_rate: float = 2e-4
+    """Of GRPO."""
     concurrency: int = 48
     """Chains under way at the same moment."""
 
@@ -105,7 +109,17 @@ class Size(NamedTuple):
 SIZES = {
     "short": Size(40, 1, 30, 12, 40, 6, 2, 2, 8, 4, 1),
     "laptop": Size(),
-    "gpu": Size(test=700, problems=400, samples=8, orm=120, steps=60, replies=64, concurrency=256),
+    "gpu": Size(
+        test=6_000,
+        problems=1_500,
+        samples=8,
+        orm=120,
+        steps=20,
+        replies=128,
+        rows=64,
+        learning_rate=3e-4,
+        concurrency=256,
+    ),
 }
 """To see that it runs; two cores; a GPU."""
 
@@ -277,17 +291,16 @@ class _Measurement:
 
     def learn(self, arm: str) -> Mapping[str, Any]:
         record = self.folder / f"reflections {arm}.jsonl"
+        problems = {problem.id: problem for problem in self.fresh}
         trained = reinforce(
             kept_rows(self.folder / f"starts {arm}.jsonl", PromptRow),
             policy,
             str(self.folder / "tuned"),
             self.folder / arm,
             self.settings(),
-            orm=self.folder / "orm" if self.rated else None,
+            Paid(self.folder / "orm" if self.rated else None, problems),
             record=record,
-            beta=0.5,
             seed=0,
-            problems={problem.id: problem for problem in self.fresh},
             on_step=partial(show, arm),
         )
         rates = read_rates(record)
@@ -314,11 +327,11 @@ class _Measurement:
             return training.PPOSettings(schedule=schedule)
         how = training.Optimisation(
             precision=PRECISION,
-            learning_rate=2e-4,
+            learning_rate=self.size.learning_rate,
             schedule="constant_with_warmup",
             max_steps=self.size.steps,
-            batch_size=min(16, self.size.replies),
-            accumulate=max(1, self.size.replies // 16),
+            batch_size=min(self.size.rows, self.size.replies),
+            accumulate=max(1, self.size.replies // self.size.rows),
             save_steps=5,
         )
         return training.GRPOSettings(

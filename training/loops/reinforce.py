@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cogitate.agents import Team, Verifier
 from cogitate.errors import ConfigError
@@ -21,7 +21,19 @@ from cogitate.training.trainers.sampling import CurrentWeights
 from cogitate.training.trainers.strategy_sampler import StrategySampler
 from cogitate.training.trainers.weights import Start
 
-__all__ = ["Reinforce", "reinforce"]
+__all__ = ["Paid", "Reinforce", "reinforce"]
+
+
+class Paid(NamedTuple):
+    """What a reply earns: (1[correct] - 1) + sigmoid of the outcome model + bonus."""
+
+    orm: Path | None
+    """The folder of the outcome model; None pays the grade and the bonus alone."""
+    problems: Mapping[str, Problem]
+    """By id, for graders that need more than a reference answer: without it a problem of
+    `reasoning_gym` has no grade, and no reward."""
+    beta: float = 0.5
+    """What mending a wrong beginning earns, and spoiling a right one costs."""
 
 
 class Reinforce(Protocol):
@@ -34,12 +46,10 @@ class Reinforce(Protocol):
         base: str,
         output: Path,
         settings: GRPOSettings | PPOSettings,
+        paid: Paid,
         *,
-        orm: Path,
         record: Path,
-        beta: float,
         seed: int,
-        problems: Mapping[str, Problem] | None = None,
         on_step: OnStep | None = None,
     ) -> Trained:
         """Make the folder `output`, a whole model, and write the record."""
@@ -52,15 +62,13 @@ def reinforce(
     base: str,
     output: Path,
     settings: GRPOSettings | PPOSettings,
+    paid: Paid,
     *,
-    orm: Path | None,
     record: Path,
-    beta: float,
     seed: int,
-    problems: Mapping[str, Problem] | None = None,
     on_step: OnStep | None = None,
 ) -> Trained:
-    """Train on (1[correct] - 1) + sigmoid of the outcome model + bonus, and merge the adapter.
+    """Train a policy from where episodes begin, by what replies earn, and merge its adapter.
 
     Args:
         starts: Where episodes begin (see `choose_starts`).
@@ -68,12 +76,9 @@ def reinforce(
         base: A model that writes chains with tokens: its folder.
         output: The folder to make: a whole model.
         settings: How to train, and by which method.
-        orm: The folder of the outcome model; None pays the grade and the bonus alone.
+        paid: What a reply earns.
         record: Where it is written, step by step, how reflections turn out.
-        beta: What mending earns.
         seed: Of the rollouts.
-        problems: By id, for graders that need more than a reference answer: without it a problem
-            of `reasoning_gym` has no grade, and no reward.
         on_step: For progress.
 
     Raises:
@@ -87,14 +92,14 @@ def reinforce(
         )
     engines = Engines()  # closed by the sampler
     rated = None
-    if orm is not None:
-        verifier = Verifier(model=f"hf/{orm}", name="orm")
-        rated = ModelReward(verifier, engines.open(f"hf/{orm}"))
+    if paid.orm is not None:
+        verifier = Verifier(model=f"hf/{paid.orm}", name="orm")
+        rated = ModelReward(verifier, engines.open(f"hf/{paid.orm}"))
     sampler = StrategySampler(
         team=policy,
         strategy=ChainOfActionThought(mode="tokens"),
-        reward=satori_sum(rated, Starts(list(starts), {}).bonus(beta=beta)),
-        problems=problems or {},
+        reward=satori_sum(rated, Starts(list(starts), {}).bonus(beta=paid.beta)),
+        problems=paid.problems,
         seed=seed,
         engines=engines,
     )

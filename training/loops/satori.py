@@ -33,6 +33,7 @@ from cogitate.training.loops.kept_rows import keep_rows, kept_rows
 from cogitate.training.loops.learn import Learned
 from cogitate.training.loops.measured_rates import rates_with
 from cogitate.training.loops.progress import Progress, of_episodes, of_steps
+from cogitate.training.loops.reinforce import Paid
 from cogitate.training.loops.satori_report import (
     Chosen,
     Made,
@@ -149,7 +150,7 @@ class Satori:
             state = self._begin(store)
             for i in range(1, course.iterations + 1):
                 sampled = self._sample(i, state, store)
-                orm = self._rate(i, state)
+                orm = self._rate(i, state) if self.settings.rated else None
                 learned = self._reinforce(i, state)
                 candidate = course.log.folder(i) / "policy"
                 judged = self._judge(i, state.worn, candidate, store)
@@ -279,6 +280,8 @@ class Satori:
 
     def _reinforce(self, i: int, state: _State) -> Learned:
         folder, how = self.course.log.folder(i), self.settings
+        orm = folder / "orm" if how.rated else None
+        problems = {one.id: one for one in self.course.rounds.train[i - 1]}
 
         def work(stage: Stage) -> Learned:
             with self.course.training():
@@ -288,20 +291,19 @@ class Satori:
                     str(state.begins),
                     stage.output("policy"),
                     how.policy,
-                    orm=folder / "orm",
+                    Paid(orm, problems, how.beta),
                     record=stage.output("reflections.jsonl"),
-                    beta=how.beta,
                     seed=how.seed,
-                    problems={one.id: one for one in self.course.rounds.train[i - 1]},
                     on_step=of_steps(self.course.progress, f"{i}: reinforce"),
                 )
             return Learned.of(trained)
 
         inputs = {
             "starts": digest(folder / "starts.jsonl"),
-            "orm": digest(folder / "orm"),
             "policy": digest(state.begins),
         }
+        if orm:
+            inputs["orm"] = digest(orm)
         return self.course.log.stage("reinforce", Learned, work, iteration=i, inputs=inputs)
 
     def _judge(self, i: int, old: Path | None, new: Path, store: RunStore) -> Judged:

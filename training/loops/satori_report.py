@@ -33,6 +33,9 @@ class SatoriSettings(LoopSettings):
     how it goes on from there."""
     back: int = Field(default=2, ge=0)
     """The most actions that a restart leaves out."""
+    rated: bool = True
+    """Train an outcome model and pay its rating too, as the paper does; False pays the grade and
+    the bonus alone, where a small one is easier to please than the grader."""
     restarts: bool = True
     """Begin after right and wrong trajectories too; False is the training to compare with."""
     beta: float = Field(default=0.5, ge=0)
@@ -99,7 +102,8 @@ class SatoriReport(BaseModel):
     pairs: int
     starts: dict[str, int]
     """See `Starts`."""
-    orm: Learned
+    orm: Learned | None
+    """None where nothing is rated."""
     policy: Learned
     steps: tuple[ReflectRates, ...]
     """How reflections turned out, step by step."""
@@ -121,9 +125,10 @@ class SatoriReport(BaseModel):
         return sum_of_rates(self.steps[len(self.steps) // 2 :])
 
     def __str__(self) -> str:
+        pairs = f"{self.pairs} pairs for the outcome model; " if self.orm else ""
         return (
             f"iteration {self.iteration}: tuned on {self.form.rows} chains; of {self.problems} "
-            f"problems {self.forms}\n{self.pairs} pairs for the outcome model; episodes begin at "
+            f"problems {self.forms}\n{pairs}episodes begin at "
             f"{self.starts.get('problem', 0)} problems, {self.starts.get('right', 0)} right and "
             f"{self.starts.get('wrong', 0)} wrong trajectories\nfirst half, from {self.first}\n"
             f"last half, from {self.last}{self.policy.warning}\n{self.judged}\n"

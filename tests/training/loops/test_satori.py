@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from cogitate.agents import Team
 from cogitate.errors import ConfigError
 from cogitate.inference import Request, Scripted
-from cogitate.tasks import Problem
 from cogitate.training import CurrentWeights, FullWeights, GRPOSettings, PPOSettings
 from cogitate.training.loops import Satori, SatoriReport, SatoriSettings, SatoriTrainers
+from cogitate.training.loops.reinforce import Paid
 from cogitate.training.restarts import ReflectRates
 from cogitate.training.rows import PreferenceRow, PromptRow, SFTRow
 from cogitate.training.trainers.fit import Trained
@@ -76,6 +76,7 @@ class Trainers:
     def __init__(self, *, worse: bool = False, fails_at: str | None = None) -> None:
         self.told: list[tuple[str, object]] = []
         self.settings: GRPOSettings | PPOSettings | None = None
+        self.paid: Paid | None = None
         self.worse = worse
         self.fails_at = fails_at
 
@@ -103,15 +104,15 @@ class Trainers:
         base: str,
         output: Path,
         settings: GRPOSettings | PPOSettings,
+        paid: Paid,
         *,
-        orm: Path,
         record: Path,
-        beta: float,
-        problems: Mapping[str, Problem] | None = None,
         **_: object,
     ) -> Trained:
-        assert orm.is_dir() and beta == 0.5
-        assert {row.problem for row in starts} <= set(problems or {})  # graders need all of them
+        assert paid.orm is None or paid.orm.is_dir()
+        assert paid.beta == 0.5
+        assert {row.problem for row in starts} <= set(paid.problems)  # graders need all of them
+        self.paid = paid
         self.settings = settings
         lines = [ReflectRates(step=i, wrong=4, mended=i, right=4, spoilt=3 - i) for i in range(4)]
         record.write_text("".join(one.model_dump_json() + "\n" for one in lines))
@@ -209,6 +210,15 @@ def test_without_restarts_episodes_begin_at_problems_alone(tmp_path: Path) -> No
     starts = trainers.given("reinforce")[0]
     assert isinstance(starts, list)
     assert {row.began for row in starts} == {"problem"}
+
+
+def test_what_is_not_rated_is_paid_by_grade_and_bonus_alone(tmp_path: Path) -> None:
+    trainers = Trainers()
+    settings = SETTINGS.model_copy(update={"rated": False})
+    first, _ = satori(tmp_path, trainers=trainers, settings=settings)
+    assert trainers.given("orm") == []
+    assert trainers.paid is not None and trainers.paid.orm is None
+    assert first.orm is None and "outcome model" not in str(first)
 
 
 class Slips(Model):

@@ -19,7 +19,7 @@ from cogitate.training import (
     train_reward_model,
 )
 from cogitate.training.coat_tokens import add_coat_tokens, tune_format
-from cogitate.training.loops.reinforce import reinforce
+from cogitate.training.loops.reinforce import Paid, reinforce
 from cogitate.training.restarts import read_rates
 from cogitate.training.rows import PromptRow
 from cogitate.training.trainers.fit import OnStep, Trained
@@ -87,8 +87,8 @@ def test_the_policy_is_paid_for_restarts_and_left_whole(
 ) -> None:
     record = tmp_path / "rates.jsonl"
     trained = reinforce(
-        STARTS, policy, str(tuned), tmp_path / "policy", how, orm=orm if rated else None,
-        record=record, beta=0.5, seed=0,
+        STARTS, policy, str(tuned), tmp_path / "policy", how, Paid(orm if rated else None, {}),
+        record=record, seed=0,
     )  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["policy", "rates.jsonl"]
     rates = read_rates(record)
@@ -110,8 +110,8 @@ def test_the_policy_is_paid_for_restarts_and_left_whole(
 def test_a_killed_training_goes_on_at_its_step(tuned: Path, orm: Path, tmp_path: Path) -> None:
     def train(on_step: OnStep | None) -> Trained:
         return reinforce(
-            STARTS, policy, str(tuned), tmp_path / "policy", PPO, orm=orm,
-            record=tmp_path / "rates.jsonl", beta=0.5, seed=0, on_step=on_step,
+            STARTS, policy, str(tuned), tmp_path / "policy", PPO, Paid(orm, {}),
+            record=tmp_path / "rates.jsonl", seed=0, on_step=on_step,
         )  # fmt: skip
 
     def power_cut(done: int, total: int) -> None:
@@ -133,5 +133,5 @@ def test_agents_must_sample_as_they_are_trained(tuned: Path, orm: Path, tmp_path
     with pytest.raises(ConfigError, match=r"temperature 0\.5"):
         reinforce(
             STARTS, lambda weights: policy(weights, 0.5), str(tuned), tmp_path / "policy", GRPO,
-            orm=orm, record=tmp_path / "rates.jsonl", beta=0.5, seed=0,
+            Paid(orm, {}), record=tmp_path / "rates.jsonl", seed=0,
         )  # fmt: skip
