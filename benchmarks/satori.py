@@ -107,7 +107,18 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "short": Size(40, 1, 30, 12, 40, 6, 2, 2, 8, 4, 1),
+    "short": Size(
+        train=40,
+        rounds=1,
+        epochs=30,
+        test=40,
+        problems=40,
+        orm=2,
+        steps=2,
+        replies=8,
+        group=4,
+        again=1,
+    ),
     "laptop": Size(),
     "gpu": Size(
         test=6_000,
@@ -116,7 +127,7 @@ SIZES = {
         orm=120,
         steps=20,
         replies=128,
-        rows=64,
+        rows=128,
         learning_rate=3e-4,
         concurrency=256,
     ),
