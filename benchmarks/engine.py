@@ -9,6 +9,8 @@
 2. **Branches.** Eight requests asked for at the same moment that share their first 300 tokens and
    end differently, 16 tokens each, on an engine that shares prefixes against one that does not.
    Wanted: the prefix computed once (its last partial block aside), and at most 0.6 of the time.
+3. **An adapter.** The requests of 1 at the same moment, all with one LoRA adapter (rank 32, all
+   linear layers, as trainings make it by default), against the same without it.
 
 The sides take turns within a round, so that a machine that changes its speed changes both. Every
 figure is a median over the rounds. Model: `hf/smollm2-135m`; prompts: `reasoning_gym`.
@@ -25,6 +27,7 @@ import time
 from pathlib import Path
 
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from cogitate.inference import HF, Completion, Message, Request, Sampling
@@ -64,10 +67,19 @@ def questions(seed: int) -> list[str]:
     return texts
 
 
-def ask(text: str, tokens: int) -> Request:
+def ask(text: str, tokens: int, adapter: Path | None = None) -> Request:
     return Request(
-        messages=(Message("user", text),), sampling=Sampling(temperature=0, max_tokens=tokens)
+        messages=(Message("user", text),),
+        sampling=Sampling(temperature=0, max_tokens=tokens),
+        adapter=adapter and str(adapter),
     )
+
+
+def untrained_adapter(model: Path, folder: Path) -> Path:
+    config = LoraConfig(r=32, target_modules="all-linear", task_type="CAUSAL_LM")
+    base = LlamaForCausalLM.from_pretrained(model)
+    get_peft_model(base, config).save_pretrained(str(folder))
+    return folder
 
 
 def static_batch(
@@ -112,7 +124,7 @@ async def arrivals(engine: HF, requests: list[Request]) -> float:
     return seconds
 
 
-async def branches(engine: HF, requests: list[Request]) -> tuple[float, list[Completion]]:
+async def at_once(engine: HF, requests: list[Request]) -> tuple[float, list[Completion]]:
     started = time.perf_counter()
     done = await asyncio.gather(*map(engine.complete, requests))
     return time.perf_counter() - started, [completion for (completion,) in done]
@@ -138,10 +150,11 @@ def computed_prefixes(done: list[Completion]) -> tuple[int, int, int]:
     return shared, computed, shared + (len(done) - 1) * (shared % BLOCK)
 
 
-async def measure(folder: Path, rounds: int) -> dict[str, float | bool]:
+async def measure(folder: Path, adapter: Path, rounds: int) -> dict[str, float | bool]:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, padding_side="left")
     model = LlamaForCausalLM.from_pretrained(folder).eval()
     apart, sharing = HF(folder, prefix_tokens=0), HF(folder)
+    wearing = HF(folder, prefix_tokens=0)
     figures: dict[str, list[float]] = {}
 
     def note(**values: float) -> None:
@@ -149,6 +162,7 @@ async def measure(folder: Path, rounds: int) -> dict[str, float | bool]:
             figures.setdefault(name, []).append(value)
 
     await asyncio.gather(*(engine.complete(ask("Warm up.", 4)) for engine in (apart, sharing)))
+    await wearing.complete(ask("Warm up.", 4, adapter))
     once = True
     for number in range(rounds):
         texts, total = questions(number), REQUESTS * TOKENS
@@ -157,13 +171,17 @@ async def measure(folder: Path, rounds: int) -> dict[str, float | bool]:
         note(static=static, rolling=rolling, arrivals_ratio=rolling / static)
 
         forks = branching(number, sharing)
-        alone, _ = await branches(apart, forks)
-        together, done = await branches(sharing, forks)
+        alone, _ = await at_once(apart, forks)
+        together, done = await at_once(sharing, forks)
         shared, computed, allowed = computed_prefixes(done)
         once = once and computed <= allowed
         note(alone=alone, together=together, branches_ratio=together / alone)
         note(shared=shared, computed=computed)
-    await asyncio.gather(apart.close(), sharing.close())
+
+        bare, _ = await at_once(apart, [ask(text, TOKENS) for text in texts])
+        worn, _ = await at_once(wearing, [ask(text, TOKENS, adapter) for text in texts])
+        note(bare=total / bare, worn=total / worn, adapter_ratio=bare / worn)
+    await asyncio.gather(*(engine.close() for engine in (apart, sharing, wearing)))
     medians = {name: statistics.median(values) for name, values in figures.items()}
     return {**medians, "once": once}
 
@@ -173,8 +191,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs (3)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(measure(endless(ensure_embedded(), Path(folder)), options.rounds))
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+        model = endless(ensure_embedded(), Path(folder))
+        adapter = untrained_adapter(model, Path(other))
+        found = asyncio.run(measure(model, adapter, options.rounds))
     if options.json:
         print(json.dumps(found))
         return
@@ -186,6 +206,9 @@ def main() -> None:
     print(f"ratio                    {found['branches_ratio']:8.2f}   (wanted: at most 0.60)")
     print(f"shared prefix            {found['shared']:8.0f} tokens")
     print(f"computed of it, in all   {found['computed']:8.0f} tokens (once: {found['once']})")
+    print(f"at once, no adapter      {found['bare']:8.1f} tokens/s")
+    print(f"at once, one adapter     {found['worn']:8.1f} tokens/s")
+    print(f"ratio                    {found['adapter_ratio']:8.2f}")
 
 
 if __name__ == "__main__":

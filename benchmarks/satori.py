@@ -1,9 +1,9 @@
 """Satori on the embedded model: what format tuning gives, and whether restarts teach to reflect.
 
-    python benchmarks/satori.py --generator A --begin B --seen ROWS    all stages, about three hours
+    python benchmarks/satori.py --generator A --begin B --seen ROWS    all stages, about four hours
     python benchmarks/satori.py --until forms                         format tuning alone
     python benchmarks/satori.py --size short                          to see that it runs
-    python benchmarks/satori.py --size gpu                            more of everything, for a GPU
+    python benchmarks/satori.py --size gpu                            more RL, for a GPU
     python benchmarks/satori.py --until reinforce --arms restarts     one training, beside the other
 
 Agents make chains on small sums: the generator (with an adapter, or with two worked examples)
@@ -82,25 +82,25 @@ class Size(NamedTuple):
     rounds: int = 3
     """Chains of agents for each of them."""
     epochs: int = 4
-    test: int = 500
+    test: int = 6_000
     """Fresh problems, before those that were seen go."""
-    problems: int = 300
+    problems: int = 1_500
     """Sampled on for reinforcement learning."""
-    samples: int = 6
+    samples: int = 8
     """Chains of each of these."""
     orm: int = 60
     """Steps of the outcome model."""
-    steps: int = 24
+    steps: int = 32
     """Of each training."""
     replies: int = 32
     """Sampled for each step."""
     group: int = 8
     """Of them go on from one start."""
-    again: int = 4
-    """Continuations of each restart state."""
+    again: int = 8
+    """Continuations of each restart state; of a problem, one."""
     rows: int = 16
     """Of a step's replies in each pass of the policy."""
-    learning_rate: float = 2e-4
+    learning_rate: float = 3e-4
     """Of GRPO."""
     concurrency: int = 48
     """Chains under way at the same moment."""
@@ -120,17 +120,7 @@ SIZES = {
         again=1,
     ),
     "laptop": Size(),
-    "gpu": Size(
-        test=6_000,
-        problems=1_500,
-        samples=8,
-        orm=120,
-        steps=20,
-        replies=128,
-        rows=128,
-        learning_rate=3e-4,
-        concurrency=256,
-    ),
+    "gpu": Size(orm=120, steps=60, replies=128, rows=128, concurrency=256),
 }
 """To see that it runs; two cores; a GPU."""
 
@@ -376,12 +366,13 @@ class _Measurement:
             self.once(f"measured {name}", partial(self.rates, self.folder / name, states))
 
     def rates(self, folder: Path, states: Sequence[PromptRow]) -> Mapping[str, Any]:
-        many = self.size.again
-        right: dict[str, dict[str, int]] = {"problem": {}, "wrong": {}, "right": {}}
-        ends = self.go_on(folder, states, self.test, many)
-        for state, n in zip(states, ends, strict=True):
-            right[state.began][state.problem] = n
-        return {"again": many, "right": right}
+        again = {"problem": 1, "wrong": self.size.again, "right": self.size.again}
+        right: dict[str, dict[str, int]] = {began: {} for began in again}
+        for many in sorted(set(again.values())):
+            some = [state for state in states if again[state.began] == many]
+            for state, n in zip(some, self.go_on(folder, some, self.test, many), strict=True):
+                right[state.began][state.problem] = n
+        return {"again": again, "right": right}
 
     def go_on(
         self, folder: Path, states: Sequence[PromptRow], of: ProblemSet, many: int
@@ -432,7 +423,7 @@ class _Measurement:
 
 def scores(measured: Mapping[str, Any], began: str) -> dict[str, float]:
     """The share of continuations of each state that mend, or spoil, or solve."""
-    many = measured["again"]
+    many = measured["again"][began]
     return {
         problem: (many - right if began == "right" else right) / many
         for problem, right in measured["right"][began].items()
@@ -440,7 +431,7 @@ def scores(measured: Mapping[str, Any], began: str) -> dict[str, float]:
 
 
 def rate(measured: Mapping[str, Any], began: str) -> str:
-    shares, many = scores(measured, began), measured["again"]
+    shares, many = scores(measured, began), measured["again"][began]
     if not shares:
         return "no such state"
     low, high = clustered_interval([(round(share * many), many) for share in shares.values()])

@@ -17,7 +17,7 @@ from cogitate.inference.hf.memory import Memory
 from cogitate.inference.hf.prefix import BLOCK, PrefixCache, block_keys
 from cogitate.inference.hf.row import Row
 from cogitate.inference.hf.sampling import draw
-from cogitate.inference.hf.slots import Network, Slots
+from cogitate.inference.hf.slots import BARE, Network, Slots
 
 __all__ = ["Rolling"]
 
@@ -263,7 +263,7 @@ class Rolling:
                     self._prefix.add(key, self._slots.read(i, start, start + BLOCK))
 
     def _names(self, rows: Sequence[Row]) -> list[str] | None:
-        return [row.adapter or "__base__" for row in rows] if self.adapters else None
+        return [row.adapter or BARE for row in rows] if self.adapters else None
 
     def _tensor(self, values: Sequence[Sequence[int]]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.long, device=self._network.device)

@@ -14,7 +14,10 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from cogitate.errors import ConfigError
 
-__all__ = ["Network", "Slots"]
+__all__ = ["BARE", "Network", "Slots"]
+
+BARE = "__base__"
+"""PEFT's name for no adapter."""
 
 _ROUND = 64
 """Slots grow by whole multiples of this many tokens."""
@@ -69,6 +72,19 @@ class Network:
         self.dtype = model.dtype
         self.shape = self._probe(type(model).__name__)
         """Layers, key-value heads and head size."""
+
+    def wear(self, adapters: Sequence[str]) -> dict[str, list[str]]:
+        """Put an adapter on that all rows wear; where they differ, return what names each row's.
+
+        PEFT looks named rows up in every layer, by lists that it copies to the device each time.
+        """
+        worn = set(adapters)
+        if len(worn) > 1 or BARE in worn or not isinstance(self.model, PeftModel):
+            return {"adapter_names": list(adapters)}
+        [name] = worn
+        if self.model.active_adapter != name:
+            self.model.set_adapter(name, inference_mode=True)
+        return {}
 
     def _probe(self, name: str) -> tuple[int, int, int]:
         advice = f"hf cannot batch {name}: serve it, and use openai/ or vllm/ for it"
@@ -191,7 +207,7 @@ class Slots:
             adapters: The adapter of each row, where adapters are loaded.
         """
         window = self._kv[:, :, first : first + tokens_BS.shape[0]]
-        extra = {} if adapters is None else {"adapter_names": list(adapters)}
+        named = {} if adapters is None else self._network.wear(adapters)
         output = self._network.model(
             input_ids=tokens_BS,
             attention_mask=self._network.masks(positions_BS, length),
@@ -199,7 +215,7 @@ class Slots:
             past_key_values=_Window(window, positions_BS, length),
             use_cache=True,
             logits_to_keep=keep,
-            **extra,
+            **named,
         )
         logits_BKV: torch.Tensor = output.logits
         return logits_BKV.float()

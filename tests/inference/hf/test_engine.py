@@ -348,6 +348,22 @@ def test_two_adapters_and_the_base_in_one_batch_answer_as_each_alone(
     assert base.adapter_revision == "" and first.adapter_revision != second.adapter_revision
 
 
+def test_adapters_that_take_turns_answer_as_in_one_batch(tiny_llama: Path, tmp_path: Path) -> None:
+    """All rows of a pass then wear one, which goes another way than rows that differ."""
+    one = adapter(tiny_llama, tmp_path / "one", 1)
+    other = adapter(tiny_llama, tmp_path / "other", 2)
+    requests = [ask(LONG, adapter=name) for name in (other, None, one, other, one, None)]
+
+    async def in_turn(engine: HF) -> list[Completion]:
+        return [(await engine.complete(request))[0] for request in requests]
+
+    engine = HF(tiny_llama, prefix_tokens=0)
+    mixed = use(engine, lambda engine: together(engine, requests))
+    for found, expected in zip(use(HF(tiny_llama), in_turn), mixed, strict=True):
+        assert ids_of(found) == ids_of(expected)
+        assert found.logprobs == pytest.approx(expected.logprobs, abs=1e-3)
+
+
 def test_an_adapter_that_was_trained_again_is_loaded_again(
     tiny_llama: Path, tmp_path: Path
 ) -> None:
