@@ -71,6 +71,8 @@ STAGES = (
 ARMS = ("restarts", "alone")
 """Trainings that begin at the problems and at restart states, and at the problems alone."""
 TEMPERATURE = 0.8
+_PART = 120
+"""States that are measured before they are written down."""
 PRECISION: Literal["bfloat16"] = "bfloat16"
 
 
@@ -96,7 +98,7 @@ class Size(NamedTuple):
     """Sampled for each step."""
     group: int = 8
     """Of them go on from one start."""
-    again: int = 8
+    again: int = 4
     """Continuations of each restart state; of a problem, one."""
     rows: int = 16
     """Of a step's replies in each pass of the policy."""
@@ -366,13 +368,19 @@ class _Measurement:
             self.once(f"measured {name}", partial(self.rates, self.folder / name, states))
 
     def rates(self, folder: Path, states: Sequence[PromptRow]) -> Mapping[str, Any]:
-        again = {"problem": 1, "wrong": self.size.again, "right": self.size.again}
+        again = {"right": self.size.again, "wrong": self.size.again, "problem": 1}
         right: dict[str, dict[str, int]] = {began: {} for began in again}
-        for many in sorted(set(again.values())):
-            some = [state for state in states if again[state.began] == many]
-            for state, n in zip(some, self.go_on(folder, some, self.test, many), strict=True):
-                right[state.began][state.problem] = n
+        for began, many in again.items():
+            some = [state for state in states if state.began == began]
+            for at in range(0, len(some), _PART):
+                part = some[at : at + _PART]
+                work = partial(self.part, folder, part, many)
+                found = self.once(f"part {folder.name} {began} {at}", work)
+                right[began] |= zip((state.problem for state in part), found["right"], strict=True)
         return {"again": again, "right": right}
+
+    def part(self, folder: Path, states: Sequence[PromptRow], many: int) -> Mapping[str, Any]:
+        return {"right": self.go_on(folder, states, self.test, many)}
 
     def go_on(
         self, folder: Path, states: Sequence[PromptRow], of: ProblemSet, many: int
