@@ -101,7 +101,7 @@ class Size(NamedTuple):
     again: int = 4
     """Continuations of each restart state; of a problem, one."""
     rows: int = 16
-    """Of a step's replies in each pass of the policy."""
+    """Of a step's replies, in each pass of the policy."""
     learning_rate: float = 3e-4
     """Of GRPO."""
     concurrency: int = 48
