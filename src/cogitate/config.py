@@ -19,6 +19,7 @@ agent takes what it does not state from `[team]`: `adapter` only where it runs o
 model, `base_url` only for `openai/`. Left out: prompts, parsers and functions, which are code.
 """
 
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -259,17 +260,29 @@ def read_as(kind: type[M], path: str | Path) -> M:
         first = error.errors(include_url=False)[0]
         where = _key(first["loc"], data)
         if first["type"] == "extra_forbidden":
-            hint = _choices(str(first["loc"][-1]), _keys(kind))
+            hint = _hint(str(first["loc"][-1]), kind)
             raise ConfigError(f"{file}: there is no key {where}: {hint}") from None
         what = f"{first['msg']}, got {first['input']!r}"
         raise ConfigError(f"{file}: {where}: {what}") from None
 
 
-def _keys(kind: type[BaseModel]) -> list[str]:
-    """All keys that a file may have, on any level."""
+def _hint(given: str, kind: type[BaseModel]) -> str:
+    """Say where a key belongs that a file has in the wrong place, or what is meant instead."""
     schema = kind.model_json_schema()
-    sections = [schema, *schema.get("$defs", {}).values()]
-    return sorted({name for section in sections for name in section.get("properties", {})})
+    tables = {"the top level": schema, **schema.get("$defs", {})}
+    keys = {name: sorted(table.get("properties", {})) for name, table in tables.items()}
+    if not any(given in own for own in keys.values()):
+        return _choices(given, sorted({key for own in keys.values() for key in own}))
+    places = [
+        "the top level" if given in keys["the top level"] else "",
+        *(
+            f"[{name}]"
+            for name, said in schema.get("properties", {}).items()
+            if any(given in keys[table] for table in re.findall(r"#/\$defs/(\w+)", str(said)))
+        ),
+    ]
+    found = " or ".join(filter(None, places))
+    return f"it belongs in {found or 'another table'}"
 
 
 def _parsed(file: Path) -> JsonValue:

@@ -225,17 +225,43 @@ class Course:
             store: Keeps what is thought.
             team: Who wears them; the team that learns by default.
         """
-        dev, team = self.rounds.dev[i - 1], team or self.team
+        team = team or self.team
+        return self.judge_teams(
+            i,
+            wear(team, old),
+            wear(team, new),
+            store,
+            names=(self.name(old), self.called(i)),
+            inputs={
+                **{f"old {name}": told for name, told in self.inputs(old).items()},
+                **{f"new {name}": told for name, told in self.inputs(new).items()},
+            },
+            engines=self.engines,
+        )
+
+    def judge_teams(
+        self,
+        i: int,
+        old: Team,
+        new: Team,
+        store: RunStore,
+        *,
+        names: tuple[str, str],
+        inputs: Mapping[str, str],
+        engines: Engines | None = None,
+    ) -> Judged:
+        """Judge teams that wear weights already; `inputs` tells which, for the stage log."""
+        dev = self.rounds.dev[i - 1]
 
         def work(stage: Stage) -> Judged:
             judged = judge(
-                wear(team, old),
-                wear(team, new),
+                old,
+                new,
                 self.strategy,
                 dev,
-                names=(self.name(old), self.called(i)),
+                names=names,
                 seen=[*self.train, *(p for part in self.rounds.dev[: i - 1] for p in part)],
-                engines=self.engines,
+                engines=engines,
                 store=store,
                 seed=self.settings.seed,
                 concurrency=self.settings.concurrency,
@@ -245,12 +271,8 @@ class Course:
             stage.tokens += judged.tokens
             return judged
 
-        inputs = {
-            "dev": digest_of_problems(dev),
-            **{f"old {name}": told for name, told in self.inputs(old).items()},
-            **{f"new {name}": told for name, told in self.inputs(new).items()},
-        }
-        return self.log.stage("judge", Judged, work, iteration=i, inputs=inputs)
+        told = {"dev": digest_of_problems(dev), **inputs}
+        return self.log.stage("judge", Judged, work, iteration=i, inputs=told)
 
     def inputs(self, worn: Worn) -> dict[str, str]:
         """Say which weights a stage is given."""

@@ -28,11 +28,11 @@ from cogitate.training.described import described
 from cogitate.training.harvest import harvest
 from cogitate.training.loops.course import AS_GIVEN, Course
 from cogitate.training.loops.digests import digest, digest_of_problems
-from cogitate.training.loops.judge import Judged, judge
+from cogitate.training.loops.judge import Judged
 from cogitate.training.loops.kept_rows import keep_rows, kept_rows
 from cogitate.training.loops.learn import Learned
 from cogitate.training.loops.measured_rates import rates_with
-from cogitate.training.loops.progress import Progress, of_episodes, of_steps
+from cogitate.training.loops.progress import Progress, of_steps
 from cogitate.training.loops.reinforce import Paid
 from cogitate.training.loops.satori_report import (
     Chosen,
@@ -307,31 +307,15 @@ class Satori:
         return self.course.log.stage("reinforce", Learned, work, iteration=i, inputs=inputs)
 
     def _judge(self, i: int, old: Path | None, new: Path, store: RunStore) -> Judged:
-        course, dev = self.course, self.course.rounds.dev[i - 1]
-
-        def work(stage: Stage) -> Judged:
-            judged = judge(
-                self._team(old),
-                self._team(new),
-                course.strategy,
-                dev,
-                names=(course.where(old), f"iteration {i}"),
-                seen=[*course.train, *(p for part in course.rounds.dev[: i - 1] for p in part)],
-                store=store,
-                seed=self.settings.seed,
-                concurrency=self.settings.concurrency,
-                alpha=self.settings.alpha,
-                on_episode=of_episodes(course.progress, f"{i}: judge", 2 * len(dev)),
-            )
-            stage.tokens += judged.tokens
-            return judged
-
-        inputs = {
-            "dev": digest_of_problems(dev),
-            "old": AS_GIVEN if old is None else digest(old),
-            "new": digest(new),
-        }
-        return course.log.stage("judge", Judged, work, iteration=i, inputs=inputs)
+        course = self.course
+        return course.judge_teams(
+            i,
+            self._team(old),
+            self._team(new),
+            store,
+            names=(course.where(old), course.called(i)),
+            inputs={"old": AS_GIVEN if old is None else digest(old), "new": digest(new)},
+        )
 
     def _distil(
         self, i: int, sampled: SampledChains, state: _State, worn: Path | None, store: RunStore
