@@ -5,8 +5,7 @@ right trajectory that was backed up, or after a wrong one; both end with the ref
 learned shows in two rates: wrong trajectories that are mended, and right ones that are spoilt.
 
 Departures: of each problem one restart of each sort is drawn among all numbers of actions that were
-backed up. A beginning that is right for one problem and wrong for another is left out: the bonus is
-told by its text.
+backed up. A beginning that right and wrong trajectories of one problem have in common is left out.
 """
 
 import random
@@ -40,7 +39,8 @@ class Starts(NamedTuple):
     def bonus(self, *, beta: float = 0.5) -> ReflectionReward:
         """Return the reward for reflections that begin here."""
         return ReflectionReward(
-            beta, {row.prefix: row.began == "right" for row in self.rows if row.prefix}
+            beta,
+            {(row.problem, row.prefix): row.began == "right" for row in self.rows if row.prefix},
         )
 
 
@@ -53,13 +53,13 @@ def choose_starts(rows: Iterable[PromptRow], *, restarts: bool = True, seed: int
         seed: Of the draw.
     """
     rows = list(rows)
-    sides: dict[str, set[str]] = defaultdict(set)
+    sides: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in rows:
-        sides[row.prefix].add(row.began)
+        sides[row.problem, row.prefix].add(row.began)
     states: dict[tuple[str, str], list[PromptRow]] = defaultdict(list)
     counts = Counter({"states": len(rows)})
     for row in rows:
-        if row.prefix and len(sides[row.prefix]) > 1:
+        if row.prefix and len(sides[row.problem, row.prefix]) > 1:
             counts["ambiguous"] += 1
         else:
             states[row.problem, row.began].append(row)

@@ -58,10 +58,20 @@ def test_without_restarts_the_problems_are_left() -> None:
 def test_a_beginning_that_is_right_and_wrong_is_left_out() -> None:
     found = states()
     other = next(row for row in found if row.began == "right")
-    both = [*found, other.model_copy(update={"began": "wrong", "problem": "q"})]
-    starts = choose_starts(both)
+    starts = choose_starts([*found, other.model_copy(update={"began": "wrong"})])
     assert starts.counts["ambiguous"] == 2
     assert other.prefix not in {row.prefix for row in starts.rows}
+
+
+def test_a_beginning_may_be_right_for_one_problem_and_wrong_for_another() -> None:
+    said = next(row for row in states() if row.began == "right")
+    other = said.model_copy(update={"began": "wrong", "problem": "q"})
+    starts = choose_starts([said, other])
+    assert [row.began for row in starts.rows].count("wrong") == 1
+    assert starts.bonus().starts == {
+        (said.problem, said.prefix): True,
+        ("q", said.prefix): False,
+    }
 
 
 def test_mending_and_spoiling_are_paid_and_counted_by_hand(tmp_path: Path) -> None:

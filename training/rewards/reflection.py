@@ -1,17 +1,16 @@
 """The reflection bonus (Satori, Shen et al. 2025): mend what was wrong, leave what was right.
 
-Where a reply began is read in this order: from the restart state whose text it was given as its
-prefix; from the one solution that it refines or reflects on, by its grade. So refiners, which the
-paper does not have, are rewarded in the same way.
+Where a reply began is read in this order: from the restart state of its problem whose text it was
+given as its prefix; from the one solution that it refines or reflects on, by its grade. So
+refiners, which the paper does not have, are rewarded in the same way.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
 
 from cogitate.graphs import Relation, Thought, ThoughtGraph, ThoughtKind
 from cogitate.training.credit.outcomes import is_right
-from cogitate.training.credit.satori import RestartState, reflection_bonus
+from cogitate.training.credit.satori import reflection_bonus
 from cogitate.training.described import described
 from cogitate.training.rewards.outcome import grade_of
 
@@ -34,21 +33,18 @@ class ReflectionReward:
     """Give +beta for wrong to right, -beta for right to wrong, and else 0."""
 
     beta: float = 0.5
-    starts: Mapping[str, bool | None] = field(default_factory=dict)
-    """Whether the trajectory that was backed up was right, by the text of the restart state."""
-
-    @classmethod
-    def of(cls, states: Iterable[RestartState], *, beta: float = 0.5) -> Self:
-        """Return the reward for replies that restart from these states."""
-        return cls(beta, {state.text: state.right for state in states if state.text})
+    starts: Mapping[tuple[str, str], bool | None] = field(default_factory=dict)
+    """Whether the trajectory that was backed up was right, by the id of its problem and the text of
+    the restart state."""
 
     async def __call__(self, graph: ThoughtGraph, thought: Thought) -> float | None:
         """Return the bonus; None where the reply, or what it began from, has no grade."""
         grade = await grade_of(graph, thought)
         if grade is None:
             return None
-        if thought.prefix in self.starts:
-            began = self.starts[thought.prefix]
+        start = (graph.problem.id, thought.prefix)
+        if start in self.starts:
+            began = self.starts[start]
         else:
             before = [
                 parent

@@ -11,7 +11,7 @@ from cogitate.errors import ConfigError, EngineRefused
 from cogitate.graphs import Relation, Thought, ThoughtGraph, ThoughtKind
 from cogitate.inference import Request, Scripted
 from cogitate.tasks import Problem
-from cogitate.training.credit import RestartState, satori_reward
+from cogitate.training.credit import satori_reward
 from cogitate.training.rewards import (
     AgreementReward,
     FormatReward,
@@ -176,14 +176,17 @@ def test_a_reflection_is_rewarded_by_what_it_began_from() -> None:
     assert given == [0.5, -0.5, 0, 0, 0]
 
 
-def test_a_restart_is_known_by_the_text_it_was_given() -> None:
+def test_a_restart_is_known_by_its_problem_and_the_text_it_was_given() -> None:
     graph = begun()
-    states = [
-        RestartState("", "root"),
-        RestartState("41<|reflect|>", "x", 0, False),
-        RestartState("42<|reflect|>", "y", 0, True),
-    ]
-    reward = ReflectionReward.of(states, beta=0.25)
+    id_ = graph.problem.id
+    reward = ReflectionReward(
+        0.25,
+        {
+            (id_, "41<|reflect|>"): False,
+            (id_, "42<|reflect|>"): True,
+            ("another", "41<|reflect|>"): True,
+        },
+    )
     mended = solution(graph, "a.0", "42", prefix="41<|reflect|>")
     spoilt = solution(graph, "a.1", "41", prefix="42<|reflect|>")
     begun_anew = solution(graph, "a.2", "42")
