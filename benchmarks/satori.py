@@ -1,21 +1,22 @@
 """Satori on the embedded model: what format tuning gives, and whether restarts teach to reflect.
 
-    python benchmarks/satori.py --generator A --begin B --seen ROWS    all stages, about four hours
+    python benchmarks/satori.py                                       all stages, 2.5 hours
     python benchmarks/satori.py --until forms                         format tuning alone
     python benchmarks/satori.py --size short                          to see that it runs
     python benchmarks/satori.py --size gpu                            more RL, for a GPU
     python benchmarks/satori.py --until reinforce --arms restarts     one training, beside the other
 
-Agents make chains on small sums: the generator (with an adapter, or with two worked examples)
-tries, the critic says in its own words what is wrong, and the generator tries anew. Who is wrong
-the grader says: it chooses what is imitated, as in rejection sampling. The base, into which an
-adapter can be merged first, is tuned on the right chains, and what it then writes is counted on
-fresh problems; no word of it is a template's. Reinforcement learning goes on from there twice, with
-restarts and without, for as many replies. It begins where the tuned policy is right now and then:
-at problems with right and wrong chains, and at restart states with right and wrong continuations.
-The tuned policy writes restart states on problems that nothing was trained on. It and both trained
-policies go on from each of them several times: how often is a wrong beginning mended, and a right
-one spoilt?
+Asked is which of a few people does something, as one of the statements before the question says: a
+small model can learn to look an answer up again, which is what a reflection is for. It learns the
+task first, by one iteration of STaR. Then agents make chains: the generator tries, the critic says
+in its own words what is wrong, and the generator tries anew. Who is wrong the grader says: it
+chooses what is imitated, as in rejection sampling. The taught model is tuned on the right chains,
+and what it then writes is counted on fresh problems; no word of it is a template's. Reinforcement
+learning goes on from there twice, with restarts and without, for as many replies. It begins where
+the tuned policy is right now and then: at problems with right and wrong chains, and at restart
+states with right and wrong continuations. The tuned policy writes restart states on problems that
+nothing was trained on. It and both trained policies go on from each of them several times: how
+often is a wrong beginning mended, and a right one spoilt?
 
 Everything is kept in runs/satori-SIZE/, and the same command goes on where it was stopped.
 """
@@ -32,10 +33,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from reflection.agents import agents
+from reflection.agents import ASK, QUESTIONS, agents
 
 import cogitate as cg
 from cogitate import training
+from cogitate.agents import Brief
 from cogitate.graphs.coat_text import CHAIN
 from cogitate.inference import Message
 from cogitate.memory import RunStore
@@ -55,9 +57,9 @@ from cogitate.training.trainers.merge import merge
 from cogitate.training.trainers.policy import Schedule
 
 MODEL = "hf/smollm2-135m"
-FAMILY = "reasoning_gym/chain_sum?min_terms=2&max_terms=3&min_digits=1&max_digits=1"
 TEST = 4_000_000
 STAGES = (
+    "star",
     "chains",
     "format",
     "forms",
@@ -79,20 +81,23 @@ PRECISION: Literal["bfloat16"] = "bfloat16"
 class Size(NamedTuple):
     """How much of everything."""
 
+    star: int = 200
+    """Problems that the model learns the task from, before repeated ones go."""
+    star_epochs: int = 3
     train: int = 300
-    """Problems of the chains of agents, before repeated ones go."""
+    """Problems of the chains of agents."""
     rounds: int = 3
     """Chains of agents for each of them."""
     epochs: int = 4
-    test: int = 6_000
+    test: int = 480
     """Fresh problems, before those that were seen go."""
-    problems: int = 1_500
+    problems: int = 240
     """Sampled on for reinforcement learning."""
     samples: int = 8
     """Chains of each of these."""
     orm: int = 60
     """Steps of the outcome model."""
-    steps: int = 32
+    steps: int = 48
     """Of each training."""
     replies: int = 32
     """Sampled for each step."""
@@ -100,7 +105,7 @@ class Size(NamedTuple):
     """Of them go on from one start."""
     again: int = 4
     """Continuations of each restart state; of a problem, one."""
-    rows: int = 16
+    rows: int = 8
     """Of a step's replies, in each pass of the policy."""
     learning_rate: float = 3e-4
     """Of GRPO."""
@@ -110,6 +115,8 @@ class Size(NamedTuple):
 
 SIZES = {
     "short": Size(
+        star=60,
+        star_epochs=16,
         train=40,
         rounds=1,
         epochs=30,
@@ -122,20 +129,27 @@ SIZES = {
         again=1,
     ),
     "laptop": Size(),
-    "gpu": Size(orm=120, steps=60, replies=128, rows=128, concurrency=256),
+    "gpu": Size(test=2_000, problems=1_000, orm=120, replies=128, rows=128, concurrency=256),
 }
 """To see that it runs; two cores; a GPU."""
 
 
-def sums(size: int, seed: int) -> ProblemSet:
-    loaded = cg.tasks.load(f"{FAMILY}&size={size}&seed={seed}")
+def distinct(size: int, seed: int) -> ProblemSet:
+    loaded = cg.tasks.load(f"{QUESTIONS}&size={size}&seed={seed}")
     texts = {problem.prompt: problem for problem in loaded}
     return ProblemSet(loaded.name, list(texts.values()), examples=loaded.examples)
 
 
 def policy(weights: training.CurrentWeights) -> cg.Team:
-    return cg.Team.of(
-        weights.model, adapter=weights.adapter, temperature=TEMPERATURE, max_tokens=96, examples=0
+    return cg.Team(
+        cg.Generator(
+            weights.model,
+            adapter=weights.adapter,
+            prompts={CHAIN: ASK},
+            temperature=TEMPERATURE,
+            max_tokens=96,
+            examples=0,
+        )
     )
 
 
@@ -149,16 +163,15 @@ class _Measurement:
     def __init__(self, chosen: argparse.Namespace, folder: Path, store: RunStore) -> None:
         self.size = SIZES[chosen.size]
         self.folder, self.store = folder, store
-        self.generators: Sequence[str | None] = chosen.generator or [None]
-        self.begin: str | None = chosen.begin
+        self.adapter = folder / "star" / "1" / "generator"
         self.method: str = chosen.method
         self.rated: bool = chosen.orm
         self.arms: Sequence[str] = chosen.arms
-        self.train, self.fresh = sums(self.size.train, 1_000), sums(self.size.problems, 200_000)
-        loaded = sums(self.size.test, TEST)
-        seen = [*self.train, *self.fresh, *loaded.examples]
-        for one in chosen.seen:
-            seen += kept_rows(Path(one), SFTRow) if Path(one).is_file() else cg.tasks.load(one)
+        self.first, self.dev = distinct(self.size.star, 1_000), distinct(120, 500_000)
+        self.train = distinct(self.size.train, 1_000)
+        self.fresh = distinct(self.size.problems, 200_000)
+        loaded = distinct(self.size.test, TEST)
+        seen = [*self.first, *self.dev, *self.train, *self.fresh, *loaded.examples]
         self.test = training.unseen(loaded, than=seen)
 
     def once(self, name: str, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
@@ -197,24 +210,44 @@ class _Measurement:
             on_episode=step,
         )
 
+    def star(self) -> Mapping[str, Any]:
+        """Teach the model the task, or it is hardly ever right; the first replies see examples."""
+        how = training.Optimisation(precision=PRECISION, batch_size=8, epochs=self.size.star_epochs)
+        settings = training.STaRSettings(
+            samples=8,
+            per_problem=2,
+            sft=training.SFTSettings(optimisation=how),
+            concurrency=self.size.concurrency,
+        )
+        [report] = training.STaR(
+            cg.Team.of(MODEL, max_tokens=32, examples=0),
+            first=cg.Team.of(MODEL, max_tokens=32, temperature=0.5, examples=2),
+            train=self.first,
+            dev=self.dev,
+            output=self.folder / "star",
+            iterations=1,
+            settings=settings,
+            progress=show,
+        )
+        return {"report": str(report)}
+
     def chains(self) -> Mapping[str, Any]:
         rows: list[SFTRow] = []
-        for n, adapter in enumerate(self.generators, start=1):
-            with RunStore(self.folder / f"chains {n}.db") as store:
-                for i in range(self.size.rounds):
-                    team = agents(MODEL, i, adapter, self.train.examples)
-                    coat, name = cg.ChainOfActionThought(), f"chains {n}.{i + 1}"
-                    report = self.run(name, self.train, team, coat, i, store)
-                    rows += training.harvest(report).coat(plain=True)
+        with RunStore(self.folder / "chains.db") as store:
+            for i in range(self.size.rounds):
+                team, coat = agents(MODEL, str(self.adapter), i), cg.ChainOfActionThought()
+                report = self.run(f"chains {i + 1}", self.train, team, coat, i, store)
+                rows += training.harvest(report).coat(plain=True)
         found = choose_chains(rows, ChainChoice(per_wording=8, plain=(0.5, 0.5)))
-        keep_rows(self.folder / "chains.jsonl", found.rows)
+        asked = [
+            row.model_copy(update={"messages": ASK(Brief(row.question), ())}) for row in found.rows
+        ]
+        keep_rows(self.folder / "chains.jsonl", asked)
         return {"counts": found.counts, "some": [row.completion for row in found.rows[:12]]}
 
     def format(self) -> Mapping[str, Any]:
-        begin = MODEL
-        if self.begin:
-            begin = str(merge(MODEL, Path(self.begin), self.folder / "begin"))
-        base = add_coat_tokens(begin, self.folder / "base")
+        begin = merge(MODEL, self.adapter, self.folder / "begin")
+        base = add_coat_tokens(str(begin), self.folder / "base")
         how = training.Optimisation(precision=PRECISION, epochs=self.size.epochs)
         rows = [after_mistakes(row) for row in kept_rows(self.folder / "chains.jsonl", SFTRow)]
         trained = tune_format(
@@ -407,6 +440,7 @@ class _Measurement:
     def report(self) -> None:
         """Print what there is."""
         found = {path.stem: json.loads(path.read_text()) for path in self.folder.glob("*.json")}
+        print(found["star"]["report"])
         if "chains" in found:
             print("chains of agents:", found["chains"]["counts"])
         if "forms" in found:
@@ -455,13 +489,6 @@ def show(stage: str, done: int, total: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument(
-        "--generator", nargs="+", help="adapters: the agents' generator wears one after the other"
-    )
-    parser.add_argument("--begin", help="an adapter that is merged into the base before all")
-    parser.add_argument(
-        "--seen", nargs="+", default=[], help="rows and problems that adapters were made with"
-    )
     parser.add_argument("--orm", action="store_true", help="an outcome model's rating pays too")
     parser.add_argument("--method", choices=("grpo", "ppo"), default="grpo")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
