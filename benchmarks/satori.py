@@ -117,9 +117,9 @@ SIZES = {
     "short": Size(
         star=60,
         star_epochs=16,
-        train=40,
+        train=120,
         rounds=1,
-        epochs=30,
+        epochs=20,
         test=40,
         problems=40,
         orm=2,
