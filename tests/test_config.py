@@ -103,6 +103,7 @@ def test_an_adapter_belongs_to_the_teams_own_model() -> None:
         ("[team]\nmodle = 'hf/x'", "there is no key team.modle: did you mean 'model'"),
         ("[team.critic]\ntemprature = 1", "there is no key team.critic.temprature: did you mean"),
         ("max_tokens = 9", r"there is no key max_tokens: it belongs in \[team\]"),
+        ("[budget]\nstrategy = 'direct'", "there is no key budget.strategy: it belongs at the top"),
         ("[[team.critic]]\n[[team.critic]]\nx = 1", r"there is no key team.critic\[1\].x: known"),
         ("[budget]\ntokens = 'many'", "budget.tokens: .*, got 'many'"),
         ("[team]\ncritic = 7", "team.critic: .*, got 7"),

@@ -2,8 +2,8 @@
 
 The critic is the base itself. What it is shown changes from round to round, or it would say the
 same sentence of everything; what only repeats its prompt is noticed and left out (see
-`ChainOfActionThought`). The grader says who is wrong: it
-chooses what is imitated, as in rejection sampling, and judges nothing else.
+`ChainOfActionThought`). The grader says who is wrong: it chooses what is imitated, as in rejection
+sampling, and judges nothing else.
 """
 
 import cogitate as cg

@@ -269,20 +269,16 @@ def read_as(kind: type[M], path: str | Path) -> M:
 def _hint(given: str, kind: type[BaseModel]) -> str:
     """Say where a key belongs that a file has in the wrong place, or what is meant instead."""
     schema = kind.model_json_schema()
-    tables = {"the top level": schema, **schema.get("$defs", {})}
-    keys = {name: sorted(table.get("properties", {})) for name, table in tables.items()}
-    if not any(given in own for own in keys.values()):
-        return _choices(given, sorted({key for own in keys.values() for key in own}))
-    places = [
-        "the top level" if given in keys["the top level"] else "",
-        *(
-            f"[{name}]"
-            for name, said in schema.get("properties", {}).items()
-            if any(given in keys[table] for table in re.findall(r"#/\$defs/(\w+)", str(said)))
-        ),
-    ]
-    found = " or ".join(filter(None, places))
-    return f"it belongs in {found or 'another table'}"
+    top, defs = schema.get("properties", {}), schema.get("$defs", {})
+    tables = {name: set(said.get("properties", {})) for name, said in defs.items()}
+    places = ["at the top level"] if given in top else []
+    for name, said in top.items():
+        if any(given in tables[one] for one in re.findall(r"#/\$defs/(\w+)", str(said))):
+            places.append(f"in [{name}]")
+    if places:
+        return f"it belongs {' or '.join(places)}"
+    known = {*top, *(key for own in tables.values() for key in own)}
+    return "it belongs in another table" if given in known else _choices(given, sorted(known))
 
 
 def _parsed(file: Path) -> JsonValue:
