@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, JsonValue
 
@@ -76,6 +76,7 @@ class Run(NamedTuple):
         trainer.remove_callback(PrinterCallback)
         if isinstance(self.adapter, AdaLoRA):
             trainer.add_callback(allocation())
+        trainer.add_callback(_keeper(self.counts))
         if on_step is not None:
             trainer.add_callback(watcher(on_step))
         resume = self.work.resume
@@ -202,3 +203,27 @@ def watcher(on_step: OnStep) -> "TrainerCallback":
             on_step(state.global_step, state.max_steps)
 
     return Watcher()
+
+
+def _keeper(counts: Counter[str]) -> "TrainerCallback":
+    """Return the callback that keeps counts in checkpoints, and takes them up from there."""
+    from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+    from transformers.trainer_callback import ExportableState
+
+    class Counts(TrainerCallback, ExportableState):
+        def state(self) -> dict[str, dict[str, int]]:
+            return {"args": {}, "attributes": dict(counts)}
+
+        def on_train_begin(
+            self,
+            args: TrainingArguments,
+            state: TrainerState,
+            control: TrainerControl,
+            **kwargs: object,
+        ) -> None:
+            states: Any = state.stateful_callbacks  # a dictionary by now, whatever its type says
+            kept = states.setdefault("Counts", self.state())
+            counts.clear()
+            counts.update(kept["attributes"])
+
+    return Counts()

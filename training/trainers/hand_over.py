@@ -32,7 +32,7 @@ class Batches:
     Args:
         starts: Where episodes begin.
         sampler: Who thinks.
-        run: The training; what becomes of replies is added to its counts.
+        run: The training; what becomes of replies, in all processes, is added to its counts.
         loop: Where the sampler runs.
         end: A token that stands for replies that failed.
         group: Replies to each start.
@@ -56,7 +56,6 @@ class Batches:
         self._starts = starts
         self._sampler = sampler
         self._run = run
-        self._counts = run.counts
         self._loop = loop
         self._end = end
         self._group = group
@@ -65,7 +64,7 @@ class Batches:
         self._most_faulty = most_faulty
         self._now: Sequence[Rollout] = ()
         self._advantages: Advantages = []
-        self._changed: Counter[str] = Counter()
+        self._became: Counter[str] = Counter()
 
     def rollout(self, prompts: Sequence[str], trainer: "GRPOTrainer") -> dict[str, object]:
         """Sample with the policy as it is now: TRL's `rollout_func`.
@@ -74,18 +73,19 @@ class Batches:
             EngineError: Not one reply was written.
             DataError: The reward is broken.
         """
+        from accelerate.utils import gather_object  # Heavy: it imports torch.
+
         starts = [self._starts[int(prompt)] for prompt in prompts]
         weights = self._weights(trainer)
         self._now = self._loop.run(self._sampler(starts, weights))
         refuse_broken(self._now, self._most_faulty)
-        before = self._counts.copy()
+        mine: Counter[str] = Counter()
         self._advantages = []
         for at in range(0, len(starts), self._group):
             group = self._now[at : at + self._group]
-            self._advantages += group_advantages(
-                group, self._counts, level=self._level, scale=self._scale
-            )
-        self._changed = self._counts - before
+            self._advantages += group_advantages(group, mine, level=self._level, scale=self._scale)
+        self._became = sum(gather_object([mine]), start=Counter[str]())
+        self._run.counts.update(self._became)
         end = self._end
         logprobs = [one.logprobs or [0.0] * max(1, len(one.completion_ids)) for one in self._now]
         known = all(one.logprobs for one in self._now if one.completion_ids)
@@ -120,13 +120,11 @@ class Batches:
     def metrics(self) -> dict[str, float]:
         """Return what is logged of this batch: what it earned, by parts, and what was caught."""
         parts = part_means(self._now).items()
-        groups = self._changed["groups"] or 1
+        groups = self._became["groups"] or 1
         return {
             **{f"rewards/part/{name}": mean for name, mean in parts},
             **as_logged(step_means(0, self._now)),
-            "groups/silent": (
-                self._changed["equal"] + self._changed["empty"] + self._changed["alone"]
-            )
+            "groups/silent": (self._became["equal"] + self._became["empty"] + self._became["alone"])
             / groups,
         }
 

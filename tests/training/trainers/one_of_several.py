@@ -4,13 +4,17 @@ import json
 import sys
 from pathlib import Path
 
-from small_rows import sft, solution
+from replay import Replay
+from small_rows import sft, solution, start
 
 from cogitate.training import (
+    GRPOSettings,
     LoRA,
     Optimisation,
     ProcessModelSettings,
+    Rollout,
     SFTSettings,
+    train_grpo,
     train_process_model,
     train_sft,
 )
@@ -23,6 +27,14 @@ def main(method: str, base: str, output: str, batch_size: int) -> None:
     if method == "sft":
         settings = SFTSettings(optimisation=how, adapter=LoRA(rank=4))
         trained = train_sft([sft(text) for text in texts], base, Path(output), settings)
+    elif method == "grpo":
+        replies = [
+            Rollout(prompt_ids=(5, 6), completion_ids=ids, reward=reward)
+            for ids, reward in (((70, 71), 1.0), ((80, 81, 82), 0.0))
+        ]
+        chosen = GRPOSettings(optimisation=how, adapter=LoRA(rank=4), variant="dapo", group=2)
+        starts = [start(text) for text in texts[:4]]
+        trained = train_grpo(starts, Replay(replies), base, Path(output), chosen)
     else:
         rows = [
             solution([(f"step {i}\n\n", 0.5), (text, float(i % 2))][i % 2 :])
@@ -31,7 +43,7 @@ def main(method: str, base: str, output: str, batch_size: int) -> None:
         wanted = ProcessModelSettings(optimisation=how, adapter=LoRA(rank=4))
         trained = train_process_model(rows, base, Path(output), wanted)
     if first_process():
-        Path(f"{output}.json").write_text(json.dumps(trained.losses))
+        Path(f"{output}.json").write_text(json.dumps((trained.losses, trained.counts)))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from cogitate.training import (
 )
 from cogitate.training.rewards import StepMeans
 from cogitate.training.trainers.adapters import Adapter
+from cogitate.training.trainers.fit import OnStep, Trained
 from cogitate.training.trainers.grpo import Variant
 from cogitate.training.trainers.perplexity import perplexities
 from cogitate.training.trainers.weights import Start, load_policy
@@ -35,9 +36,21 @@ def reply(ids: tuple[int, ...], reward: float | None = None, **more: object) -> 
     return Rollout(prompt_ids=PROMPT, completion_ids=ids, reward=reward, **more)  # type: ignore[arg-type]
 
 
-def settings(*, steps: int = 1, adapter: Adapter = THIN, **more: object) -> GRPOSettings:
+def settings(
+    *,
+    steps: int = 1,
+    batch_size: int = 2,
+    save_steps: int | None = None,
+    adapter: Adapter = THIN,
+    **more: object,
+) -> GRPOSettings:
     how = Optimisation(
-        learning_rate=5e-3, max_steps=steps, batch_size=2, warmup=0, precision="float32"
+        learning_rate=5e-3,
+        max_steps=steps,
+        batch_size=batch_size,
+        save_steps=save_steps,
+        warmup=0,
+        precision="float32",
     )
     return GRPOSettings.model_validate(
         {"optimisation": how, "adapter": adapter, "group": 2, **more}
@@ -182,6 +195,28 @@ def test_a_batch_of_which_nothing_came_ends_the_training(tiny_llama: Path, tmp_p
         train_grpo([start()], sampler, str(tiny_llama), tmp_path / "out", settings())
     assert sampler.closed
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_training_goes_on_counting(tiny_llama: Path, tmp_path: Path) -> None:
+    sampler = Replay([reply(GOOD, 1.0), reply(BAD, 0.0), reply(GOOD, 1.0), reply(GOOD, 1.0)])
+    chosen = settings(steps=3, batch_size=4, save_steps=1)
+
+    def power_cut(done: int, total: int) -> None:
+        if done == 2:  # the second step is not kept any more
+            raise KeyboardInterrupt
+
+    def train(folder: str, on_step: OnStep | None = None) -> Trained:
+        output = tmp_path / folder
+        starts = [start("a"), start("b")]
+        return train_grpo(starts, sampler, str(tiny_llama), output, chosen, on_step=on_step)
+
+    whole = train("whole")
+    assert whole.counts == {"groups": 6, "replies": 12, "equal": 3}
+    with pytest.raises(KeyboardInterrupt):
+        train("cut", power_cut)
+    resumed = train("cut")
+    assert (resumed.counts, resumed.losses) == (whole.counts, whole.losses)
+    assert Checkpoint.load(resumed.folder).counts == whole.counts
 
 
 def test_groups_must_be_whole(tiny_llama: Path, tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 HERE = Path(__file__).parent
 
 
-def train(method: str, base: Path, output: Path, *, processes: int) -> list[float]:
-    """Train with eight rows, four in each step, on so many processes."""
+def train(
+    method: str, base: Path, output: Path, *, processes: int
+) -> tuple[list[float], dict[str, int]]:
+    """Train with eight rows, four in each step, on so many processes: the losses and the counts."""
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     arguments = [str(HERE / "one_of_several.py"), method, str(base), str(output)]
     done = subprocess.run(
@@ -23,9 +25,8 @@ def train(method: str, base: Path, output: Path, *, processes: int) -> list[floa
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    losses = json.loads(output.with_suffix(".json").read_text())
-    assert isinstance(losses, list)
-    return losses
+    losses, counts = json.loads(output.with_suffix(".json").read_text())
+    return losses, counts
 
 
 def _path() -> str:
@@ -33,11 +34,12 @@ def _path() -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["sft", "prm"])
+@pytest.mark.parametrize("method", ["sft", "prm", "grpo"])
 def test_two_processes_have_the_losses_of_one(
     method: str, tiny_llama: Path, tmp_path: Path
 ) -> None:
-    one = train(method, tiny_llama, tmp_path / "one", processes=1)
-    two = train(method, tiny_llama, tmp_path / "two", processes=2)
-    assert two == pytest.approx(one, abs=1e-4)
+    one, counted = train(method, tiny_llama, tmp_path / "one", processes=1)
+    two, both = train(method, tiny_llama, tmp_path / "two", processes=2)
+    assert any(one) and two == pytest.approx(one, abs=1e-4)
+    assert both == counted
     assert [path.name for path in sorted(tmp_path.iterdir()) if path.is_dir()] == ["one", "two"]
