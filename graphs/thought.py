@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
+from statistics import fmean
 from typing import NamedTuple
 
 from cogitate.inference import Message
@@ -145,7 +146,7 @@ class Thought(Mapping[str, str | int | float | bool]):
     def logprob(self) -> float | None:
         """Mean log-probability of its tokens, or None where it is unknown."""
         logprobs = self.logprobs
-        return sum(logprobs) / len(logprobs) if logprobs else None
+        return fmean(logprobs) if logprobs else None
 
     def _plain(self) -> dict[str, str | int | float | bool]:
         values: dict[str, str | int | float | bool | None] = {

@@ -19,6 +19,7 @@ import inspect
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from cogitate.agents import Agent, Brief, Passage, Verifier
@@ -127,7 +128,7 @@ class Panel:
             thought.error = "; ".join(failures[s.source] for s in seats if s.source in failures)
         if not values:
             return 0.0
-        mean = sum(values) / len(values)
+        mean = fmean(values)
         return _keep(self._graph, thought, _MEAN, mean) if len(values) == len(seats) else mean
 
     def _settle(
@@ -263,7 +264,7 @@ async def by_verdict(agent: Agent, d: Inquiry, thought: Thought, samples: int) -
         prompt="value_step" if thought.kind is ThoughtKind.STEP else "value",
     )
     given = [verdict.scores["judge"] for verdict in verdicts if "judge" in verdict.scores]
-    return sum(given) / len(given) if given else None
+    return fmean(given) if given else None
 
 
 def shown(graph: ThoughtGraph, thought: Thought) -> Passage:
@@ -310,5 +311,5 @@ _REDUCE: Mapping[str, Callable[[Sequence[float]], float]] = {
     "last": lambda scores: scores[-1],
     "min": min,
     "product": math.prod,
-    "mean": lambda scores: sum(scores) / len(scores),
+    "mean": fmean,
 }

@@ -1,6 +1,8 @@
 """Voting over answers by the task's own equality: 0.5 and 1/2 vote together."""
 
+import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from cogitate.graphs.thought import Thought
@@ -43,14 +45,18 @@ async def vote(
         return Ballot(None, [], [])
     indices = await group_answers(problem, [thought.answer or "" for thought, _ in voters])
     groups = [[voters[i] for i in group] for group in indices]
-    groups.sort(key=lambda group: (-sum(w for _, w in group), -_mean_logprob(group)))
+    groups.sort(key=lambda group: (-_weight(group), -_mean_logprob(group)))
     winner, _ = max(groups[0], key=lambda voter: (voter[1], _logprob(voter[0])))
-    total = sum(weight for _, weight in voters) or 1.0
+    total = _weight(voters) or 1.0
     return Ballot(
         winner,
         [[thought for thought, _ in group] for group in groups],
-        [sum(weight for _, weight in group) / total for group in groups],
+        [_weight(group) / total for group in groups],
     )
+
+
+def _weight(voters: Sequence[tuple[Thought, float]]) -> float:
+    return math.fsum(weight for _, weight in voters)  # whatever their order
 
 
 def _logprob(thought: Thought) -> float:
@@ -58,4 +64,4 @@ def _logprob(thought: Thought) -> float:
 
 
 def _mean_logprob(group: Sequence[tuple[Thought, float]]) -> float:
-    return sum(_logprob(thought) for thought, _ in group) / len(group)
+    return fmean(_logprob(thought) for thought, _ in group)

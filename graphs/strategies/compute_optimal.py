@@ -22,6 +22,7 @@ the probes unused.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 from cogitate.errors import BudgetExhausted, ConfigError
 from cogitate.graphs.deliberation import Deliberation
@@ -80,7 +81,7 @@ async def difficulty_of(d: Deliberation, probes: Sequence[Thought], signal: Sign
     """
     if signal == "verifier":
         scores = await gather(d.verify(probe) for probe in probes)
-        return 1.0 - sum(scores) / len(probes)
+        return 1.0 - fmean(scores)  # whatever their order: equal problems share a bin
     ballot = await d.vote(probes)
     return 1.0 - (len(ballot.groups[0]) if ballot.groups else 0) / len(probes)
 

@@ -25,6 +25,7 @@ Four modes:
 import math
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Literal
 
 from cogitate.agents import Brief, Shot, Template
@@ -169,7 +170,7 @@ def confidence(d: Deliberation, thought: Thought) -> float:
                 "none: use an engine that does (hf/, vllm/, openai/ where the server has logprobs)"
             )
         logprobs += step.logprobs
-    mean = math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0
+    mean = math.exp(fmean(logprobs)) if logprobs else 0.0
     d.graph.score(thought, "confidence", mean)
     return mean
 

@@ -154,7 +154,7 @@ def softmax(logits: Sequence[float]) -> list[float]:
     if top == -math.inf:
         return [1 / len(logits)] * len(logits)
     odds = [math.exp(one - top) for one in logits]
-    total = sum(odds)
+    total = math.fsum(odds)
     return [one / total for one in odds]
 
 

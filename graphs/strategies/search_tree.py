@@ -86,7 +86,7 @@ def priors(logprobs: Sequence[float]) -> list[float]:
     if highest == -math.inf:
         return [1 / len(logprobs)] * len(logprobs)
     weights = [math.exp(logprob - highest) for logprob in logprobs]
-    total = sum(weights)
+    total = math.fsum(weights)
     return [weight / total for weight in weights]
 
 
@@ -249,7 +249,7 @@ class SearchTree:
         visits = sum(edge.visits for edge in edges)
         if self.backup == "max":
             return visits, max(edge.best for edge in edges)
-        return visits, sum(edge.total for edge in edges) / visits
+        return visits, math.fsum(edge.total for edge in edges) / visits
 
 
 def _leads_to(node: Node, other: Node) -> bool:

@@ -1,6 +1,8 @@
 """Difficulty, bins and what each bin costs, worked out by hand for a solver of known difficulty."""
 
 from collections import Counter
+from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,21 @@ def think(problem: Problem, strategy: cg.Strategy, **options: object) -> tuple[c
     return cg.solve(problem, team, strategy, **options), solver  # type: ignore[arg-type]  # of one test
 
 
+def difficulty(signal: str, scores: Sequence[float], answers: Sequence[str | None]) -> float:
+    def reply(request: Request) -> str:
+        answer = answers[request.sample]
+        return f"try {request.sample}\n" + (f"Answer: {answer}" if answer else "No idea.")
+
+    def verifier(_problem: Problem, text: str) -> float:
+        return scores[int(text.split()[1])]
+
+    alike = [Bin(strategy=f"best-of-n?n={len(scores)}")]
+    probing = plan(signal=signal, probes=len(scores), edges=(), bins=alike)
+    team = cg.Team.of(Scripted(reply), verifier=verifier)
+    done = cg.solve(EASY, team, cg.ComputeOptimal(probing))
+    return done.graph.root.scores["difficulty"]
+
+
 @pytest.mark.parametrize(
     ("signal", "scores", "answers", "expected"),
     [
@@ -64,19 +81,12 @@ def think(problem: Problem, strategy: cg.Strategy, **options: object) -> tuple[c
 def test_difficulty_is_what_scores_or_agreement_leave_to_one(
     signal: str, scores: list[float], answers: list[str | None], expected: float
 ) -> None:
-    def reply(request: Request) -> str:
-        answer = answers[request.sample]
-        return f"try {request.sample}\n" + (f"Answer: {answer}" if answer else "No idea.")
+    assert difficulty(signal, scores, answers) == pytest.approx(expected)
 
-    def verifier(_problem: Problem, text: str) -> float:
-        return scores[int(text.split()[1])]
 
-    done = cg.solve(
-        EASY,
-        cg.Team.of(Scripted(reply), verifier=verifier),
-        cg.ComputeOptimal(plan(signal=signal, edges=(), bins=[Bin(strategy="best-of-n?n=4")])),
-    )
-    assert done.graph.root.scores["difficulty"] == pytest.approx(expected)
+def test_equal_scores_make_problems_equally_hard_in_any_order() -> None:
+    found = {difficulty("verifier", scores, "123") for scores in permutations([0.1, 0.2, 0.3])}
+    assert len(found) == 1  # one bin of a plan, and the same on every version of Python
 
 
 def test_a_difficulty_on_an_edge_belongs_to_the_harder_bin() -> None:

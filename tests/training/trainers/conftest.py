@@ -18,6 +18,11 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def fresh_accelerator() -> Iterator[None]:
     """accelerate keeps the first device that it was told, and some tests name the CPU."""
+    _forget_the_device()
     yield
+    _forget_the_device()
+
+
+def _forget_the_device() -> None:
     AcceleratorState._reset_state()
     PartialState._reset_state()
