@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from pydantic import JsonValue
+from safetensors.torch import load_file
 from trees import MALT, malt
 
 CONFIGURATIONS = Path(__file__).parents[2] / "examples" / "accelerate"
@@ -45,14 +47,17 @@ def test_a_key_that_accelerate_does_not_know_is_refused(tmp_path: Path) -> None:
         load_config_from_file(str(tmp_path / "wrong.yaml"))
 
 
-def launched(method: str, file: Path, *, processes: int) -> dict[str, JsonValue]:
+def launched(
+    method: str, file: Path, *, processes: int, name: str = "two_cpus"
+) -> dict[str, JsonValue]:
     """Train by accelerate's launcher, and return what the only speaker of them reports."""
     launch = ["-m", "accelerate.commands.launch", "--config_file"]
-    several = [*launch, str(CONFIGURATIONS / "two_cpus.yaml"), "--main_process_port", "0"]
+    several = [*launch, str(CONFIGURATIONS / f"{name}.yaml"), "--main_process_port", "0"]
+    several += ["--num_processes", str(processes), "--mixed_precision", "no"]
     told = ["-m", "cogitate", "train", method, str(file), "--json", "--report-to", "none"]
     done = subprocess.run(
         [sys.executable, *several * (processes > 1), *told],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
         capture_output=True,
         text=True,
         check=False,
@@ -65,8 +70,10 @@ def launched(method: str, file: Path, *, processes: int) -> dict[str, JsonValue]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("adapter", ['{kind = "lora", rank = 4, dropout = 0.0}', '{kind = "full"}'])
+@pytest.mark.parametrize("name", ["two_cpus", "fsdp2"])
 def test_sft_has_the_losses_of_one_process_in_two(
-    cogitate: Command, roomy_llama: Path, tmp_path: Path
+    name: str, adapter: str, cogitate: Command, roomy_llama: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "graph.json").write_text(malt(MALT).to_json(), encoding="utf-8")
     cogitate("harvest", str(tmp_path / "graph.json"), "--kind", "sft", "--out", f"{tmp_path}/rows")
@@ -75,14 +82,20 @@ def test_sft_has_the_losses_of_one_process_in_two(
         file = tmp_path / f"{processes}.toml"
         file.write_text(
             f'base = "{roomy_llama}"\nrows = "{tmp_path}/rows"\noutput = "{tmp_path}/{processes}"\n'
-            '[settings]\nmax_tokens = 4096\nadapter = {kind = "lora", rank = 4, dropout = 0.0}\n'
+            f"[settings]\nmax_tokens = 4096\nadapter = {adapter}\n"
             f"optimisation = {{epochs = 1, batch_size = {4 // processes}}}"
         )
-        return launched("sft", file, processes=processes)["losses"]
+        return launched("sft", file, processes=processes, name=name)["losses"]
 
     one, two = losses(1), losses(2)
     assert isinstance(one, list) and len(one) > 1  # two that train alone would take more steps
     assert two == pytest.approx(one, abs=1e-4)
+    [first, second] = (
+        load_file(next((tmp_path / folder).glob("*.safetensors"))) for folder in "12"
+    )
+    assert first.keys() == second.keys()  # whole weights are saved, and no process keeps its shard
+    for weight, tensor in first.items():
+        assert torch.allclose(second[weight], tensor, atol=1e-4), weight
 
 
 @pytest.mark.slow
