@@ -48,7 +48,13 @@ from cogitate.training.intervals import clustered_interval
 from cogitate.training.loops.kept_rows import keep_rows, kept_rows
 from cogitate.training.loops.reinforce import Paid, reinforce
 from cogitate.training.loops.token_chains import TokenChains, forms_of
-from cogitate.training.restarts import choose_starts, read_rates, sum_of_rates
+from cogitate.training.restarts import (
+    ReflectRates,
+    choose_starts,
+    own_reflections,
+    read_rates,
+    sum_of_rates,
+)
 from cogitate.training.rewards import OutcomeReward
 from cogitate.training.rows import PreferenceRow, PromptRow, SFTRow
 from cogitate.training.rows_from.asked import Credits
@@ -399,6 +405,14 @@ class _Measurement:
         states = kept_rows(self.folder / "states.jsonl", PromptRow)
         for name in ("tuned", *self.arms):
             self.once(f"measured {name}", partial(self.rates, self.folder / name, states))
+            self.once(f"own {name}", partial(self.own, self.folder / name))
+
+    def own(self, folder: Path) -> Mapping[str, Any]:
+        """What a policy's own reflections do to its answers, in a chain of each problem."""
+        report = self.run(f"own {folder.name}", self.test, whole(folder), TokenChains(1), 10)
+        graphs = [episode.graph for episode in report.episodes]
+        training.grade(graphs)
+        return own_reflections(graphs).model_dump()
 
     def rates(self, folder: Path, states: Sequence[PromptRow]) -> Mapping[str, Any]:
         again = {"right": self.size.again, "wrong": self.size.again, "problem": 1}
@@ -453,14 +467,23 @@ class _Measurement:
         for arm in ARMS:
             if one := found.get(f"learned {arm}"):
                 print(f"{arm}: {one['steps']} steps, {one['tokens']} tokens, {one['seconds']} s")
-        measured = {n: found[f"measured {n}"] for n in ("tuned", *ARMS) if f"measured {n}" in found}
-        for began, what in (("problem", "solved"), ("wrong", "mended"), ("right", "spoilt")):
-            for name, one in measured.items():
-                print(f"{what} by {name}: {rate(one, began)}")
-            if len(measured) == 1 + len(ARMS):
-                for name in (ARMS[1], "tuned"):
-                    one, other = (scores(measured[n], began) for n in (name, ARMS[0]))
-                    print(f"  {ARMS[0]} against {name}: {training.compare(one, other)}")
+        tell_rates(found)
+
+
+def tell_rates(found: Mapping[str, dict[str, Any]]) -> None:
+    names = ("tuned", *ARMS)
+    measured = {name: found[f"measured {name}"] for name in names if f"measured {name}" in found}
+    for began, what in (("problem", "solved"), ("wrong", "mended"), ("right", "spoilt")):
+        for name, one in measured.items():
+            print(f"{what} by {name}: {rate(one, began)}")
+        if len(measured) == len(names):
+            for name in (ARMS[1], "tuned"):
+                one, other = (scores(measured[n], began) for n in (name, ARMS[0]))
+                print(f"  {ARMS[0]} against {name}: {training.compare(one, other)}")
+    for name in names:
+        if own := found.get(f"own {name}"):
+            rates = ReflectRates(**{key: n for key, n in own.items() if key != "seconds"})
+            print(f"own reflections of {name}: {rates}")
 
 
 def scores(measured: Mapping[str, Any], began: str) -> dict[str, float]:

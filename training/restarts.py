@@ -18,7 +18,12 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cogitate.errors import DataError
+from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind, gather
+from cogitate.graphs.coat_text import CHAIN, Meta, parse_coat
+from cogitate.graphs.solve import wait_for
 from cogitate.memory.whole_file import whole_file
+from cogitate.tasks import extract_answer, grader_for
+from cogitate.training.credit.outcomes import is_right
 from cogitate.training.intervals import Interval, wilson
 from cogitate.training.rewards import ReflectionReward
 from cogitate.training.rows import PromptRow
@@ -26,7 +31,15 @@ from cogitate.training.trainers.rollout import Rollout
 from cogitate.training.trainers.sampling import CurrentWeights, Sampler
 from cogitate.training.trainers.work import first_process
 
-__all__ = ["ReflectRates", "Starts", "Watched", "choose_starts", "read_rates", "sum_of_rates"]
+__all__ = [
+    "ReflectRates",
+    "Starts",
+    "Watched",
+    "choose_starts",
+    "own_reflections",
+    "read_rates",
+    "sum_of_rates",
+]
 
 
 class Starts(NamedTuple):
@@ -75,17 +88,17 @@ def choose_starts(rows: Iterable[PromptRow], *, restarts: bool = True, seed: int
 
 
 class ReflectRates(BaseModel):
-    """How episodes turned out, by where they began."""
+    """How episodes turned out, by where they began, or by what they said before they reflected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     step: int = Field(ge=0)
     """Steps of training done before."""
     wrong: int = Field(default=0, ge=0)
-    """Restarts from a wrong trajectory, of which:"""
+    """Wrong beginnings that were reflected on, of which:"""
     mended: int = Field(default=0, ge=0)
     right: int = Field(default=0, ge=0)
-    """Restarts from a right trajectory, of which:"""
+    """Right ones, of which:"""
     spoilt: int = Field(default=0, ge=0)
     fresh: int = Field(default=0, ge=0)
     """Episodes from the problem, of which:"""
@@ -187,3 +200,43 @@ def sum_of_rates(rates: Sequence[ReflectRates]) -> ReflectRates:
     for one in rates:
         counts.update(one.model_dump(exclude={"step"}))
     return ReflectRates(step=rates[0].step, **counts)
+
+
+def own_reflections(graphs: Iterable[ThoughtGraph]) -> ReflectRates:
+    """Return how the reflections turned out that no restart asked for.
+
+    A beginning is the answer that a chain gives before it first reflects; what comes of it are the
+    paper's rates of self-correction. `fresh` counts all chains, those too that do not reflect.
+
+    Args:
+        graphs: Of chains with tokens, graded (see `training.grade`).
+    """
+
+    async def turned(graph: ThoughtGraph, chain: Thought) -> Counter[str]:
+        if "grader" not in chain.scores:
+            return Counter(ungraded=1)
+        ends = is_right(chain.scores["grader"])
+        counts = Counter(fresh=1, solved=int(ends), tokens=chain.completion_tokens)
+        before, reflects, _ = chain.text.partition(Meta.REFLECT.token)
+        said = "\n".join(action.text for action in parse_coat(before))
+        answer = extract_answer(said, kind=graph.problem.kind) if reflects else None
+        if answer is not None:
+            begins = (await grader_for(graph.problem).grade(graph.problem, answer)).correct
+            counts += Counter(
+                right=int(begins),
+                wrong=int(not begins),
+                spoilt=int(begins and not ends),
+                mended=int(ends and not begins),
+            )
+        return counts
+
+    async def all_turned() -> ReflectRates:
+        chains = [
+            turned(graph, thought)
+            for graph in graphs
+            for thought in graph.children(graph.root)
+            if thought.kind is ThoughtKind.SOLUTION and thought.operation == CHAIN
+        ]
+        return ReflectRates(step=0, **sum(await gather(chains), start=Counter[str]()))
+
+    return wait_for(all_turned())
