@@ -1,6 +1,6 @@
 """Satori on the embedded model: what format tuning gives, and whether restarts teach to reflect.
 
-    python benchmarks/satori.py                                       all stages, 2.5 hours
+    python benchmarks/satori.py                                       all stages, five hours
     python benchmarks/satori.py --until forms                         format tuning alone
     python benchmarks/satori.py --size short                          to see that it runs
     python benchmarks/satori.py --size gpu                            more RL, for a GPU
@@ -63,7 +63,7 @@ from cogitate.training.trainers.merge import merge
 from cogitate.training.trainers.policy import Schedule
 
 MODEL = "hf/smollm2-135m"
-TEST = 4_000_000
+TEST = 5_000_000
 STAGES = (
     "star",
     "chains",
@@ -103,7 +103,7 @@ class Size(NamedTuple):
     """Chains of each of these."""
     orm: int = 60
     """Steps of the outcome model."""
-    steps: int = 48
+    steps: int = 144
     """Of each training."""
     replies: int = 32
     """Sampled for each step."""
