@@ -210,6 +210,9 @@ def own_reflections(graphs: Iterable[ThoughtGraph]) -> ReflectRates:
 
     Args:
         graphs: Of chains with tokens, graded (see `training.grade`).
+
+    Raises:
+        GraderError: A problem's grader cannot tell whether a beginning is right.
     """
 
     async def turned(graph: ThoughtGraph, chain: Thought) -> Counter[str]:
