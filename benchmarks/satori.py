@@ -1,6 +1,6 @@
 """Satori on the embedded model: what format tuning gives, and whether restarts teach to reflect.
 
-    python benchmarks/satori.py                                       all stages, five hours
+    python benchmarks/satori.py                                       all stages, about five hours
     python benchmarks/satori.py --until forms                         format tuning alone
     python benchmarks/satori.py --size short                          to see that it runs
     python benchmarks/satori.py --size gpu                            more RL, for a GPU

@@ -206,7 +206,7 @@ def own_reflections(graphs: Iterable[ThoughtGraph]) -> ReflectRates:
     """Return how the reflections turned out that no restart asked for.
 
     A beginning is the answer that a chain gives before it first reflects; what comes of it are the
-    paper's rates of self-correction. `fresh` counts all chains, those too that do not reflect.
+    paper's rates of self-correction. `fresh` counts those too that do not reflect.
 
     Args:
         graphs: Of chains with tokens, graded (see `training.grade`).

@@ -32,7 +32,9 @@ def main(method: str, base: str, output: str, batch_size: int) -> None:
             Rollout(prompt_ids=(5, 6), completion_ids=ids, reward=reward)
             for ids, reward in (((70, 71), 1.0), ((80, 81, 82), 0.0))
         ]
-        chosen = GRPOSettings(optimisation=how, adapter=LoRA(rank=4), variant="dapo", group=2)
+        chosen = GRPOSettings(  # the second iteration's ratios depend on what the first one learned
+            optimisation=how, adapter=LoRA(rank=4), variant="dapo", group=2, iterations=2
+        )
         starts = [start(text) for text in texts[:4]]
         trained = train_grpo(starts, Replay(replies), base, Path(output), chosen)
     else:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 HERE = Path(__file__).parent
 
@@ -42,4 +44,8 @@ def test_two_processes_have_the_losses_of_one(
     two, both = train(method, tiny_llama, tmp_path / "two", processes=2)
     assert any(one) and two == pytest.approx(one, abs=1e-4)
     assert both == counted
+    first, second = (load_file(next((tmp_path / n).glob("*.safetensors"))) for n in ("one", "two"))
+    assert first.keys() == second.keys()
+    for name, weight in first.items():
+        assert torch.allclose(second[name], weight, atol=1e-4), name
     assert [path.name for path in sorted(tmp_path.iterdir()) if path.is_dir()] == ["one", "two"]
