@@ -47,14 +47,8 @@ from cogitate.training.coat_tokens import add_coat_tokens, tune_format
 from cogitate.training.intervals import clustered_interval
 from cogitate.training.loops.kept_rows import keep_rows, kept_rows
 from cogitate.training.loops.reinforce import Paid, reinforce
-from cogitate.training.loops.token_chains import TokenChains, forms_of
-from cogitate.training.restarts import (
-    ReflectRates,
-    choose_starts,
-    own_reflections,
-    read_rates,
-    sum_of_rates,
-)
+from cogitate.training.loops.token_chains import TokenChains, forms_of, own_reflections
+from cogitate.training.restarts import ReflectRates, choose_starts, read_rates, sum_of_rates
 from cogitate.training.rewards import OutcomeReward
 from cogitate.training.rows import PreferenceRow, PromptRow, SFTRow
 from cogitate.training.rows_from.asked import Credits

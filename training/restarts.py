@@ -18,12 +18,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cogitate.errors import DataError
-from cogitate.graphs import Thought, ThoughtGraph, ThoughtKind, gather
-from cogitate.graphs.coat_text import CHAIN, Meta, parse_coat
-from cogitate.graphs.solve import wait_for
 from cogitate.memory.whole_file import whole_file
-from cogitate.tasks import extract_answer, grader_for
-from cogitate.training.credit.outcomes import is_right
 from cogitate.training.intervals import Interval, wilson
 from cogitate.training.rewards import ReflectionReward
 from cogitate.training.rows import PromptRow
@@ -31,15 +26,7 @@ from cogitate.training.trainers.rollout import Rollout
 from cogitate.training.trainers.sampling import CurrentWeights, Sampler
 from cogitate.training.trainers.work import first_process
 
-__all__ = [
-    "ReflectRates",
-    "Starts",
-    "Watched",
-    "choose_starts",
-    "own_reflections",
-    "read_rates",
-    "sum_of_rates",
-]
+__all__ = ["ReflectRates", "Starts", "Watched", "choose_starts", "read_rates", "sum_of_rates"]
 
 
 class Starts(NamedTuple):
@@ -200,46 +187,3 @@ def sum_of_rates(rates: Sequence[ReflectRates]) -> ReflectRates:
     for one in rates:
         counts.update(one.model_dump(exclude={"step"}))
     return ReflectRates(step=rates[0].step, **counts)
-
-
-def own_reflections(graphs: Iterable[ThoughtGraph]) -> ReflectRates:
-    """Return how the reflections turned out that no restart asked for.
-
-    A beginning is the answer that a chain gives before it first reflects; what comes of it are the
-    paper's rates of self-correction. `fresh` counts those too that do not reflect.
-
-    Args:
-        graphs: Of chains with tokens, graded (see `training.grade`).
-
-    Raises:
-        GraderError: A problem's grader cannot tell whether a beginning is right.
-    """
-
-    async def turned(graph: ThoughtGraph, chain: Thought) -> Counter[str]:
-        if "grader" not in chain.scores:
-            return Counter(ungraded=1)
-        ends = is_right(chain.scores["grader"])
-        counts = Counter(fresh=1, solved=int(ends), tokens=chain.completion_tokens)
-        before, reflects, _ = chain.text.partition(Meta.REFLECT.token)
-        said = "\n".join(action.text for action in parse_coat(before))
-        answer = extract_answer(said, kind=graph.problem.kind) if reflects else None
-        if answer is not None:
-            begins = (await grader_for(graph.problem).grade(graph.problem, answer)).correct
-            counts += Counter(
-                right=int(begins),
-                wrong=int(not begins),
-                spoilt=int(begins and not ends),
-                mended=int(ends and not begins),
-            )
-        return counts
-
-    async def all_turned() -> ReflectRates:
-        chains = [
-            turned(graph, thought)
-            for graph in graphs
-            for thought in graph.children(graph.root)
-            if thought.kind is ThoughtKind.SOLUTION and thought.operation == CHAIN
-        ]
-        return ReflectRates(step=0, **sum(await gather(chains), start=Counter[str]()))
-
-    return wait_for(all_turned())

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from statistics import fmean
 
 import pytest
 
@@ -106,6 +107,12 @@ def knowing(problem: Problem, text: str) -> float:
     return 0.9 if text == f"Answer: {problem.reference}" else 0.1
 
 
+def hardness(problem: Problem) -> float:
+    """One minus the mean score of the first four samples."""
+    asked = (Request(messages=(), problem=problem.id, sample=i) for i in range(4))
+    return 1.0 - fmean(knowing(problem, Solver()(request)) for request in asked)
+
+
 def test_a_plan_makes_other_problems_cheaper_at_the_same_accuracy() -> None:
     team = cg.Team.of(Scripted(Solver()), verifier=knowing)
     plan = cg.training.calibrate(
@@ -117,7 +124,10 @@ def test_a_plan_makes_other_problems_cheaper_at_the_same_accuracy() -> None:
 
     assert plan.choose(0.1) == "best-of-n?n=4" and plan.choose(0.9) == LARGE
     assert adaptive.correct == largest.correct >= 78
-    assert adaptive.completion_tokens < 0.75 * largest.completion_tokens
+    small = sum(plan.choose(hardness(problem)) != LARGE for problem in held_out)
+    assert small == 30  # 29 easy ones and a lucky hard one: all four probes are right
+    assert largest.completion_tokens == 80 * 16 * 2
+    assert adaptive.completion_tokens == (small * 4 + (80 - small) * 16) * 2
 
 
 def test_a_candidate_counts_the_probes_and_draws_them_once() -> None:

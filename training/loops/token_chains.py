@@ -2,18 +2,21 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cogitate.graphs import Deliberation, Thought, ThoughtGraph, ThoughtKind
+from cogitate.graphs import Deliberation, Thought, ThoughtGraph, ThoughtKind, gather
 from cogitate.graphs.coat_text import CHAIN, Action, Meta, parse_coat
+from cogitate.graphs.solve import wait_for
 from cogitate.graphs.strategies.coat import COAT, read_chain
-from cogitate.tasks import extract_answer
+from cogitate.tasks import extract_answer, grader_for
+from cogitate.training.credit.outcomes import is_right
 from cogitate.training.intervals import Interval, wilson
+from cogitate.training.restarts import ReflectRates
 
-__all__ = ["ChainForms", "TokenChains", "forms_of", "is_formed"]
+__all__ = ["ChainForms", "TokenChains", "forms_of", "is_formed", "own_reflections"]
 
 _NUMBER = re.compile(r"\d+")
 
@@ -80,22 +83,59 @@ def is_formed(actions: Sequence[Action]) -> bool:
 def forms_of(graphs: Iterable[ThoughtGraph]) -> ChainForms:
     """Count what the replies in graphs of chains with tokens are."""
     counts, wordings = Counter[str](), set[str]()
-    for graph in graphs:
-        for thought in graph.children(graph.root):
-            if thought.kind is not ThoughtKind.SOLUTION or thought.operation != CHAIN:
-                continue
-            counts["replies"] += 1
-            actions = parse_coat(thought.text)
-            said = [
-                _NUMBER.sub("#", text.strip()) for meta, text in actions if meta is Meta.REFLECT
-            ]
-            if is_formed(actions):
-                counts["formed"] += 1
-                counts["reflecting"] += bool(said)
-                wordings.update(said)
+    for _, chain in _replies(graphs):
+        counts["replies"] += 1
+        actions = parse_coat(chain.text)
+        said = [_NUMBER.sub("#", text.strip()) for meta, text in actions if meta is Meta.REFLECT]
+        if is_formed(actions):
+            counts["formed"] += 1
+            counts["reflecting"] += bool(said)
+            wordings.update(said)
     return ChainForms(
         replies=counts["replies"],
         formed=counts["formed"],
         reflecting=counts["reflecting"],
         wordings=len(wordings),
     )
+
+
+def own_reflections(graphs: Iterable[ThoughtGraph]) -> ReflectRates:
+    """Return how the reflections turned out that no restart asked for.
+
+    A beginning is the answer that a chain gives before it first reflects; what comes of it are the
+    paper's rates of self-correction. `fresh` counts those too that do not reflect.
+
+    Args:
+        graphs: Of chains with tokens, graded (see `training.grade`).
+
+    Raises:
+        GraderError: A problem's grader cannot tell whether a beginning is right.
+    """
+
+    async def turned(graph: ThoughtGraph, chain: Thought) -> Counter[str]:
+        if "grader" not in chain.scores:
+            return Counter(ungraded=1)
+        ends = is_right(chain.scores["grader"])
+        counts = Counter(fresh=1, solved=int(ends), tokens=chain.completion_tokens)
+        before, reflects, _ = chain.text.partition(Meta.REFLECT.token)
+        said = "\n".join(action.text for action in parse_coat(before))
+        answer = extract_answer(said, kind=graph.problem.kind) if reflects else None
+        if answer is not None:
+            begins = (await grader_for(graph.problem).grade(graph.problem, answer)).correct
+            counts["right" if begins else "wrong"] += 1
+            counts["spoilt"] += begins and not ends
+            counts["mended"] += ends and not begins
+        return counts
+
+    async def all_turned() -> ReflectRates:
+        found = await gather(turned(graph, chain) for graph, chain in _replies(graphs))
+        return ReflectRates(step=0, **sum(found, start=Counter[str]()))
+
+    return wait_for(all_turned())
+
+
+def _replies(graphs: Iterable[ThoughtGraph]) -> Iterator[tuple[ThoughtGraph, Thought]]:
+    for graph in graphs:
+        for thought in graph.children(graph.root):
+            if thought.kind is ThoughtKind.SOLUTION and thought.operation == CHAIN:
+                yield graph, thought
